@@ -1,0 +1,36 @@
+"""Settings that more than one module shares, as frozen values. No files are read here and nothing heavy is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from videoseg_r1.errors import InvalidConfig
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large an input may be. Every check names the limit it ran into, so that it can be raised on purpose.
+
+    Attributes:
+        max_bytes: size of a source file.
+        max_width, max_height: pixels of a stored picture, before it is rotated.
+        max_duration_s: length of a video.
+        max_frames: decoded frames of a video, files of a folder, items of an iterator.
+        max_streams: picture, sound, subtitle and data streams of one file.
+        max_query_chars: characters of a query.
+    Raises: InvalidConfig: a limit is not a positive number.
+    """
+
+    max_bytes: int = 1 << 30
+    max_width: int = 4096
+    max_height: int = 4096
+    max_duration_s: float = 7200.0
+    max_frames: int = 250_000
+    max_streams: int = 64
+    max_query_chars: int = 512
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value: int | float = getattr(self, field.name)
+            if not value > 0:
+                raise InvalidConfig("a limit must be a positive number", where=field.name, why=f"it is {value}")

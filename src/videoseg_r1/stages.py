@@ -1,0 +1,89 @@
+"""The seams of the pipeline: one-method protocols that tests, users and every preset implement.
+
+A stage knows only what it is given. `Shown` and `Context` read frames lazily, so a stage that needs two small frames does not
+make anybody decode the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, overload
+
+from videoseg_r1.types import BoolMask, Cue, Frame, KeyframePick, Reasoning
+from videoseg_r1.video import Video
+
+
+class Shown(Sequence[Frame]):
+    """The frames that a voter is shown: some indices of a video, read when they are asked for."""
+
+    def __init__(self, video: Video, indices: Sequence[int]) -> None:
+        self.video = video
+        self.indices = tuple(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, item: int) -> Frame: ...
+    @overload
+    def __getitem__(self, item: slice) -> list[Frame]: ...
+    def __getitem__(self, item: int | slice) -> Frame | list[Frame]:
+        if isinstance(item, slice):
+            return self.video.read(self.indices[item])
+        return self.video.read([self.indices[item]])[0]
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self.video.read(self.indices))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What surrounds the target frame: the video, and which of its frames stage 1 chose."""
+
+    video: Video
+    pick: KeyframePick
+
+    def key_frames(self) -> list[Frame]:
+        return self.video.read(self.pick.key_frames)
+
+    def reference_frames(self) -> list[Frame]:
+        return self.video.read(self.pick.reference_frames)
+
+
+class Voter(Protocol):
+    """Answers the sampler's two questions about the frames it is shown. Unusable answers are None, never dropped."""
+
+    def intervals(self, frames: Shown, query: str, k: int) -> list[tuple[float, float] | None]:
+        """Return k intervals, each (start, end) in percent of the frames shown, 0..100."""
+        ...
+
+    def positions(self, frames: Shown, query: str, m: int) -> list[float | None]:
+        """Return m positions in percent of the frames shown, 0..100."""
+        ...
+
+
+class Sampler(Protocol):
+    def pick(self, video: Video, query: str) -> KeyframePick: ...
+
+
+class Reasoner(Protocol):
+    def reason(self, target: Frame, context: Context, query: str) -> Reasoning: ...
+
+
+class Segmenter(Protocol):
+    def segment(self, frame: Frame, cues: Sequence[Cue]) -> BoolMask:
+        """Return bool (N, H, W), one mask per cue, in the order of the cues."""
+        ...
+
+
+class Propagator(Protocol):
+    def run(self, frames: Video, seeds: Mapping[int, BoolMask]) -> Iterator[tuple[int, BoolMask, tuple[float, ...]]]:
+        """Carry masks through the video.
+
+        Args:
+            frames: the video; read in both directions, a bounded number of frames at a time.
+            seeds: frame index -> bool (N, H, W), the same N objects in the same order everywhere.
+        Yields: (frame index, masks bool (N, H, W), confidence in 0..1 per object), each frame once, in no particular order.
+        """
+        ...

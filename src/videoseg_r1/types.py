@@ -1,0 +1,165 @@
+"""The plain values that flow from stage to stage. No torch, no I/O, no behaviour beyond arithmetic on their own fields.
+
+Conventions: boxes are `xyxy` in float pixels of the original displayed frame (rotation applied), points are (x, y), masks are
+bool (H, W), frame indices count decoded frames from 0, intervals are inclusive, times are seconds from the first frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+BoolMask: TypeAlias = npt.NDArray[np.bool_]
+"""(H, W) or (N, H, W) bool."""
+RgbImage: TypeAlias = npt.NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB."""
+SourceKind: TypeAlias = Literal["file", "folder", "image", "animation", "array", "iterator"]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is known of a source before it is decoded. Header values are hints; the decoded frames are the truth.
+
+    Attributes:
+        source: path or a description such as "array of 24 frames".
+        width, height: displayed size in pixels, rotation applied.
+        fps: average frames per second, None where it has no meaning (images, folders, arrays).
+        num_frames_hint: frame count the header claims, None when it claims none.
+        duration_hint_s: duration the header claims.
+        codec: name of the codec, "" where there is none.
+        rotation: counter-clockwise degrees that were applied to the stored pixels: 0, 90, 180 or 270.
+        has_audio: whether an audio stream is there to be copied.
+        frame_names: stems of the files of a frame folder, in order; empty for everything else.
+        notes: what a user should know: interlaced, HDR, alpha dropped.
+    """
+
+    source: str
+    kind: SourceKind
+    width: int
+    height: int
+    fps: float | None = None
+    num_frames_hint: int | None = None
+    duration_hint_s: float | None = None
+    codec: str = ""
+    rotation: int = 0
+    has_audio: bool = False
+    frame_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture: `index` from 0, `pts_s` seconds from the first frame, `rgb` (H, W, 3) uint8."""
+
+    index: int
+    pts_s: float
+    rgb: RgbImage
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A position in pixels."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Corners in pixels; x2 and y2 are the outer edges, so a one-pixel box has width 1."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def width(self) -> float:
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> float:
+        return max(0.0, self.width) * max(0.0, self.height)
+
+    @property
+    def center(self) -> Point:
+        return Point((self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What stage 2 hands to stage 3 for one object: a box, points on it and points beside it, in pixels of the frame."""
+
+    box: Box | None
+    points: tuple[Point, ...] = ()
+    neg_points: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of the sampler: the segment that was shown, each vote in frames, and what they were averaged to.
+
+    A vote is None where the reply could not be used. `spread` is the mean absolute deviation of the votes, in frames.
+    """
+
+    shown: tuple[int, int]
+    votes: tuple[tuple[int, int] | None, ...]
+    segment: tuple[int, int]
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframePick:
+    """Result of stage 1.
+
+    Attributes:
+        num_frames: decoded frames of the video.
+        segment: first and last frame of the key segment, inclusive.
+        target_frame: the frame that stage 2 answers for, inside `segment`.
+        key_frames: frames of the key segment that are shown to stage 2.
+        reference_frames: frames of the whole video that are shown to stage 2.
+        rounds: every round of interval votes.
+        positions: every position vote in 0..1, None where unusable.
+        converged: whether the segment got as short as asked.
+        mode: sampler mode (Table 5 of the paper).
+    """
+
+    num_frames: int
+    segment: tuple[int, int]
+    target_frame: int
+    key_frames: tuple[int, ...]
+    reference_frames: tuple[int, ...]
+    rounds: tuple[Round, ...] = ()
+    positions: tuple[float | None, ...] = ()
+    converged: bool = True
+    mode: str = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Result of stage 2.
+
+    Attributes:
+        text: the thinking text, without tags.
+        cues: one per target object; empty means "no target".
+        num_tokens: length of the thinking text in tokens of the model (words where there is no tokenizer).
+        reply: the raw reply, as the model wrote it.
+        presence: confidence in 0..1 that a target is there at all.
+        failed: whether no usable reply came back, which is not the same as "no target".
+        notes: what was repaired or clamped on the way.
+    """
+
+    text: str
+    cues: tuple[Cue, ...]
+    num_tokens: int = 0
+    reply: str = ""
+    presence: float = 1.0
+    failed: bool = False
+    notes: tuple[str, ...] = ()
