@@ -1,0 +1,74 @@
+"""What the objects look like, learned while the video runs: one logistic regression per object on frozen features.
+
+The window read follows what moves a little; this model knows the object wherever it is, so it keeps hold of fast and deforming
+things and finds them again after they were hidden. Each fit is a few Newton steps from the last weights. Not here: features.
+
+Source: the idea of a target model fitted at run time is that of FRTM (Robinson et al. 2020); theirs is a small convolutional
+network, this is a convex problem with a closed Newton step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+_FIRST_STEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One frame to learn from: features (P, C) of its cells, and how far each object covers them, (P, N) in 0..1."""
+
+    features: torch.Tensor
+    cover: torch.Tensor
+
+
+class AppearanceModel:
+    """Scores of N objects per cell.
+
+    Args:
+        regularisation: weight of the squared norm.
+        steps: Newton steps per fit, after the first.
+    """
+
+    def __init__(self, regularisation: float, steps: int) -> None:
+        self._regularisation = regularisation
+        self._steps = steps
+        self._weights: torch.Tensor | None = None
+
+    def scores(self, features: torch.Tensor) -> torch.Tensor:
+        """Return log odds (P, N) for the features (P, C) of a frame.
+
+        Raises: RuntimeError: nothing was learned yet.
+        """
+        if self._weights is None:
+            raise RuntimeError("fit() comes before scores()")
+        return features @ self._weights
+
+    def fit(self, examples: list[Example], importance: list[float]) -> None:
+        """Learn from frames, each with its share of the loss; in each frame object and surroundings count the same."""
+        features = torch.cat([example.features for example in examples])
+        cover = torch.cat([example.cover for example in examples])
+        weight = torch.cat([_balance(example.cover) * share for example, share in zip(examples, importance, strict=True)])
+        steps = self._steps
+        if self._weights is None:
+            self._weights, steps = features.new_zeros(features.shape[1], cover.shape[1]), _FIRST_STEPS
+        ridge = self._regularisation * torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
+        for column in range(cover.shape[1]):
+            self._weights[:, column] = _newton(features, cover[:, column], weight[:, column], self._weights[:, column], ridge, steps)
+
+
+def _balance(cover: torch.Tensor) -> torch.Tensor:
+    inside, outside = cover.sum(0).clamp_min(1e-3), (1 - cover).sum(0).clamp_min(1e-3)
+    return 0.5 * (cover / inside + (1 - cover) / outside)
+
+
+def _newton(x: torch.Tensor, y: torch.Tensor, sample_weight: torch.Tensor, w: torch.Tensor, ridge: torch.Tensor, steps: int) -> torch.Tensor:
+    """Return the weights after some Newton steps of the weighted, ridge-regularised logistic loss."""
+    for _ in range(steps):
+        p = torch.sigmoid(x @ w)
+        gradient = x.T @ (sample_weight * (p - y)) + ridge @ w
+        curvature = (x * (sample_weight * p * (1 - p))[:, None]).T @ x + ridge
+        w = w - torch.linalg.solve(curvature, gradient)
+    return w

@@ -1,0 +1,89 @@
+"""Reading the memory in a local window: for each cell of the frame, the most similar cells nearby in the stored frames.
+
+Cells are handled in square blocks that share one padded window, so the similarities are batched matrix products and no full
+affinity matrix ever exists. Not here: what the features are, and what is done with the answer.
+
+Source: the top-k read of XMem (Cheng and Schwing 2022, section 3.3) on normalised features, restricted to a window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+
+BLOCK = 8
+"""Cells along the side of a block."""
+_OUTSIDE = -1e4
+
+
+@dataclass(frozen=True, slots=True)
+class WindowKeys:
+    """One stored frame, cut into windows: keys (B, C, K), values (B, K, N), outside (B, K) bool, for B blocks of K cells."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    outside: torch.Tensor
+
+
+def cut_windows(features: torch.Tensor, values: torch.Tensor, valid: torch.Tensor, radius: tuple[int, int]) -> WindowKeys:
+    """Cut a stored frame into the windows of the blocks.
+
+    Args:
+        features: (C, rows, columns), unit length per cell.
+        values: (N, rows, columns).
+        valid: (rows, columns) bool, False where the stored frame has nothing to say.
+        radius: vertical and horizontal reach in cells.
+    """
+    planes = torch.cat([features, values, valid[None].to(features.dtype)])
+    rows, columns = planes.shape[-2:]
+    up, side = radius
+    planes = F.pad(planes, (side, side + -columns % BLOCK, up, up + -rows % BLOCK))
+    windows = planes.unfold(1, BLOCK + 2 * up, BLOCK).unfold(2, BLOCK + 2 * side, BLOCK)
+    flat = windows.permute(1, 2, 0, 3, 4).flatten(0, 1).flatten(2)
+    channels = len(features)
+    return WindowKeys(flat[:, :channels].contiguous(), flat[:, channels:-1].transpose(1, 2).contiguous(), flat[:, -1] < 0.5)
+
+
+def read(query: torch.Tensor, memory: list[WindowKeys], radius: tuple[int, int], top_k: int, temperature: float) -> torch.Tensor:
+    """Read the values of the most similar cells.
+
+    Args:
+        query: (C, rows, columns), unit length per cell.
+        memory: stored frames, cut with the same radius.
+        radius: as in `cut_windows`.
+        top_k: how many cells are mixed.
+        temperature: of the softmax over them.
+    Returns: (N, rows, columns), each value a convex mixture of stored values.
+    """
+    channels, rows, columns = query.shape
+    padded = F.pad(query, (0, -columns % BLOCK, 0, -rows % BLOCK))
+    down, across = padded.shape[1] // BLOCK, padded.shape[2] // BLOCK
+    blocks = padded.reshape(channels, down, BLOCK, across, BLOCK).permute(1, 3, 2, 4, 0).reshape(down * across, BLOCK * BLOCK, channels)
+    bias = _window_bias(radius).to(query)
+    scores = torch.cat(
+        [torch.baddbmm(bias, blocks, frame.keys).masked_fill_(frame.outside[:, None], _OUTSIDE) for frame in memory], 2
+    )
+    values = torch.cat([frame.values for frame in memory], 1)
+    best, where = scores.topk(min(top_k, scores.shape[2]), dim=2)
+    # subtracting the maximum keeps the softmax finite however unlike everything is
+    weights = ((best - best[..., :1]) / temperature).exp_()
+    weights /= weights.sum(2, keepdim=True)
+    count = values.shape[2]
+    picked = values.gather(1, where.flatten(1)[..., None].expand(-1, -1, count)).unflatten(1, where.shape[1:])
+    mixed = (weights[..., None] * picked).sum(2)
+    whole = mixed.reshape(down, across, BLOCK, BLOCK, count).permute(4, 0, 2, 1, 3).reshape(count, down * BLOCK, across * BLOCK)
+    return whole[:, :rows, :columns]
+
+
+@lru_cache(maxsize=32)
+def _window_bias(radius: tuple[int, int]) -> torch.Tensor:
+    """Return (1, BLOCK^2, K): 0 for cells of the shared window that are in reach of a cell of the block, very low elsewhere."""
+    up, side = radius
+    cell = torch.arange(BLOCK)
+    dy = (torch.arange(BLOCK + 2 * up) - up)[None, :] - cell[:, None]
+    dx = (torch.arange(BLOCK + 2 * side) - side)[None, :] - cell[:, None]
+    near = (dy.abs() <= up)[:, None, :, None] & (dx.abs() <= side)[None, :, None, :]
+    return torch.where(near, 0.0, _OUTSIDE).reshape(1, BLOCK * BLOCK, -1)

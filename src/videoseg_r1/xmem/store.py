@@ -1,0 +1,53 @@
+"""The memory of propagation: anchors that stay, and the latest frames, both bounded.
+
+What a frame's entry holds (features, keys, values) is up to the reader; the store decides only what is kept. Not here: reading,
+consolidation into prototypes, and eviction by usage.
+
+Source: Cheng and Schwing 2022 (XMem, working memory): the first memory frame never leaves, later ones leave first in, first out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+Entry = TypeVar("Entry")
+
+
+class MemoryStore(Generic[Entry]):
+    """Anchors and the latest frames, oldest first.
+
+    Args:
+        max_recent: how many frames without a given mask are kept.
+        max_anchors: how many frames with a given mask are kept; the first of them never leaves.
+    """
+
+    def __init__(self, max_recent: int, max_anchors: int = 8) -> None:
+        self._anchors: list[Entry] = []
+        self._recent: deque[Entry] = deque(maxlen=max_recent)
+        self._max_anchors = max_anchors
+
+    def add(self, entry: Entry, *, anchor: bool = False) -> None:
+        """Keep an entry; one that no longer fits leaves."""
+        if not anchor:
+            self._recent.append(entry)
+            return
+        self._anchors.append(entry)
+        if len(self._anchors) > self._max_anchors:
+            del self._anchors[1]
+
+    @property
+    def anchors(self) -> tuple[Entry, ...]:
+        return tuple(self._anchors)
+
+    @property
+    def recent(self) -> tuple[Entry, ...]:
+        return tuple(self._recent)
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self._anchors
+        yield from self._recent
+
+    def __len__(self) -> int:
+        return len(self._anchors) + len(self._recent)
