@@ -1,0 +1,152 @@
+"""The pipeline with scripted stages: what goes where, what is recorded, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from videoseg_r1.errors import InvalidDocument, InvalidPrompt, InvalidQuery
+from videoseg_r1.pipeline import Stages, VideoSegmenter
+from videoseg_r1.sampler import HierarchicalSampler
+from videoseg_r1.types import Box, Cue, Point, Reasoning
+
+_FRAMES = np.random.default_rng(0).integers(0, 255, (12, 40, 60, 3), dtype=np.uint8)
+_BOX = Cue(Box(10, 5, 30, 25), (Point(20, 15),))
+
+
+class ScriptedVoter:
+    def intervals(self, frames, query, k):
+        return [(50.0, 80.0)] * k
+
+    def positions(self, frames, query, m):
+        return [50.0] * m
+
+
+class ScriptedReasoner:
+    def __init__(self, cues):
+        self.cues = cues
+        self.calls = 0
+
+    def reason(self, target, context, query):
+        self.calls += 1
+        assert target.index == context.pick.target_frame
+        assert [frame.index for frame in context.key_frames()] == list(context.pick.key_frames)
+        return Reasoning(f"looked for {query}", self.cues, num_tokens=3)
+
+
+class BoxSegmenter:
+    def segment(self, frame, cues):
+        masks = np.zeros((len(cues), *frame.rgb.shape[:2]), bool)
+        for mask, cue in zip(masks, cues, strict=True):
+            if cue.box:
+                mask[int(cue.box.y1) : int(cue.box.y2), int(cue.box.x1) : int(cue.box.x2)] = True
+        return masks
+
+
+class StandingStill:
+    def run(self, frames, seeds):
+        first = min(seeds)
+        for index in (*range(first, frames.num_frames), *range(first - 1, -1, -1)):
+            yield index, seeds[first], (0.5,) * len(seeds[first])
+
+
+def _segmenter(cues=(_BOX,), **settings):
+    reasoner = ScriptedReasoner(cues)
+    stages = Stages(lambda seed: HierarchicalSampler(ScriptedVoter(), seed=seed), reasoner, BoxSegmenter(), StandingStill(), settings)
+    return VideoSegmenter(stages, "scripted"), reasoner
+
+
+def test_masks_reasoning_and_trace_come_out():
+    segmenter, _ = _segmenter()
+    result = segmenter.segment(_FRAMES, "  the   box ")
+    assert (result.num_frames, result.size) == (12, (60, 40))
+    assert result.query == "the box"
+    assert result.reasoning is not None
+    assert result.reasoning.text == "looked for the box"
+    assert all(result.mask(i).sum() == 400 for i in range(12))
+    assert result.tracks[0].confidence(3) == 0.5
+    assert result.trace.keyframes == result.keyframes
+    assert set(result.timings_s) == {"sample", "reason", "seed", "propagate"}
+
+
+def test_no_target_is_an_answer():
+    result = _segmenter(cues=())[0].segment(_FRAMES, "nothing like it")
+    assert result.tracks == ()
+    assert result.num_frames == 12
+    assert not result.mask(0).any()
+
+
+def test_stream_gives_the_same_masks():
+    segmenter, _ = _segmenter()
+    result = segmenter.segment(_FRAMES, "the box")
+    items = list(segmenter.stream(_FRAMES, "the box"))
+    assert sorted(item.frame_index for item in items) == list(range(12))
+    assert all((item.masks[0] == result.mask(item.frame_index)).all() for item in items)
+
+
+def test_progress_reaches_every_stage():
+    seen = []
+    _segmenter()[0].segment(_FRAMES, "the box", on_progress=lambda *call: seen.append(call))
+    assert {stage for stage, _, _ in seen} == {"sample", "reason", "seed", "propagate"}
+    assert ("propagate", 12, 12) in seen
+
+
+def test_replay_asks_no_reasoner_and_gives_the_same_masks():
+    segmenter, reasoner = _segmenter()
+    result = segmenter.segment(_FRAMES, "the box")
+    again = segmenter.replay(result.trace, _FRAMES)
+    assert reasoner.calls == 1
+    assert all((again.mask(i) == result.mask(i)).all() for i in range(12))
+    assert again.trace.to_json() == result.trace.to_json()
+
+
+def test_replay_of_given_masks():
+    segmenter, _ = _segmenter()
+    mask = np.zeros((40, 60), bool)
+    mask[3:9, 4:20] = True
+    result = segmenter.propagate(_FRAMES, {5: mask})
+    again = segmenter.replay(result.trace, _FRAMES)
+    assert all((again.mask(i) == mask).all() for i in range(12))
+
+
+@pytest.mark.parametrize("other", [{"frames": _FRAMES[:6]}, {"settings": {"delta": 1}}])
+def test_replay_with_another_video_or_settings_is_refused(other):
+    trace = _segmenter()[0].segment(_FRAMES, "the box").trace
+    with pytest.raises(InvalidDocument, match="another"):
+        _segmenter(**other.get("settings", {}))[0].replay(trace, other.get("frames", _FRAMES))
+
+
+def test_label_maps_boxes_and_mask_stacks_can_be_given():
+    segmenter, _ = _segmenter()
+    labels = np.zeros((40, 60), np.uint8)
+    labels[:10, :10], labels[20:30, 20:30] = 1, 7
+    assert len(segmenter.propagate(_FRAMES, {0: labels}).tracks) == 2
+    assert len(segmenter.propagate(_FRAMES, {0: np.stack([labels == 1, labels == 7])}).tracks) == 2
+    assert segmenter.propagate(_FRAMES, {0: [_BOX]}).mask(11).sum() == 400
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {0: np.zeros((40, 60), bool)},
+        {0: np.ones((41, 60), bool)},
+        {0: np.ones((40, 60), np.float32)},
+        {12: np.ones((40, 60), bool)},
+        {-1: np.ones((40, 60), bool)},
+        {0: [Cue(Box(10, 5, 61, 25))]},
+        {0: [Cue(Box(30, 5, 10, 25))]},
+        {0: [Cue(Box(float("nan"), 5, 10, 25))]},
+        {0: [Cue(None)]},
+        {0: [Cue(_BOX.box, (Point(60, 1),))]},
+    ],
+)
+def test_prompts_that_do_not_fit_are_refused(given):
+    with pytest.raises(InvalidPrompt):
+        _segmenter()[0].propagate(_FRAMES, given)
+
+
+@pytest.mark.parametrize("query", ["", " \n ", "x" * 100_000, "a\x00b"])
+def test_bad_queries_are_refused_before_the_video_is_opened(query):
+    with pytest.raises(InvalidQuery):
+        _segmenter()[0].segment("/nowhere.mp4", query)
