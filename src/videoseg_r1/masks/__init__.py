@@ -1,0 +1,43 @@
+"""Masks as values: run lengths, label pictures, the geometry that prompts need, and a store for the masks of a whole video.
+
+Not covered: polygons, soft masks, drawing (`render`), scores (`metrics`).
+"""
+
+from videoseg_r1.masks.geometry import boundary, box_of, center_of, negative_point_of
+from videoseg_r1.masks.labels import (
+    DAVIS_PALETTE,
+    VOID,
+    LabelMap,
+    davis_palette,
+    from_label_map,
+    label_map,
+    read_mask,
+    resize_mask,
+    union_of,
+    write_label_png,
+)
+from videoseg_r1.masks.rle import MAX_PIXELS, Rle, check_rle, decode, encode
+from videoseg_r1.masks.spool import MaskSpool
+
+__all__ = [
+    "DAVIS_PALETTE",
+    "MAX_PIXELS",
+    "VOID",
+    "LabelMap",
+    "MaskSpool",
+    "Rle",
+    "boundary",
+    "box_of",
+    "center_of",
+    "check_rle",
+    "davis_palette",
+    "decode",
+    "encode",
+    "from_label_map",
+    "label_map",
+    "negative_point_of",
+    "read_mask",
+    "resize_mask",
+    "union_of",
+    "write_label_png",
+]

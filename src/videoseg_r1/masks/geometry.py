@@ -1,0 +1,85 @@
+"""Where a mask is: its box, a point on it, a point beside it, its contour. Pixels of the mask throughout.
+
+A point names a pixel by its column and row, so `mask[int(point.y), int(point.x)]` is that pixel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from videoseg_r1.errors import InvalidPrompt
+from videoseg_r1.masks.labels import nearest, resize_mask, union_of
+from videoseg_r1.types import BoolMask, Box, Point
+
+CANONICAL = 840
+"""Side of the square frame in which the negative-point reward measures (algorithm.md A.3)."""
+RING_PX = 40
+"""Farthest a negative point may lie from the mask, in L1 pixels of the canonical frame (algorithm.md B.3)."""
+
+
+def box_of(mask: BoolMask) -> Box:
+    """Return the tightest box around a (H, W) mask, outer edges. Raises InvalidPrompt: the mask is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        raise InvalidPrompt("An empty mask has no box and no centre")
+    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def center_of(mask: BoolMask) -> Point:
+    """Return the pixel of a (H, W) mask that lies deepest inside; of several, the one nearest to their mean, in reading order.
+
+    The edge of the picture counts as an edge of the mask, so an object that is cut off gets a point in its visible middle.
+    Raises: InvalidPrompt: the mask is empty.
+    Source: peak of the Euclidean distance transform, algorithm.md A.3.
+    """
+    import cv2
+
+    box = box_of(mask)
+    left, top = int(box.x1), int(box.y1)
+    crop = np.pad(mask[top : int(box.y2), left : int(box.x2)], 1).astype(np.uint8)
+    depth = cv2.distanceTransform(crop, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    rows, columns = np.nonzero(depth >= depth.max() - 1e-3)
+    best = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+    return Point(float(columns[best] - 1 + left), float(rows[best] - 1 + top))
+
+
+def negative_point_of(mask: BoolMask, others: BoolMask | None = None) -> Point | None:
+    """Return a pixel beside the (H, W) mask, 1..RING_PX away from it in L1 pixels of the canonical frame.
+
+    The middle of that ring is best, and a place inside the mask's own box is worth ten pixels of distance from the middle: what
+    lies there is what the box alone gets wrong. Of equals, the nearest to the middle of the box. `others`, (H, W) or (N, H, W), is
+    kept clear of as well: the other targets. None when the mask is empty or nothing around it is free.
+    Source: the region of the negative-point reward, algorithm.md B.3; the choice inside it is ours.
+    """
+    import cv2
+
+    if not mask.any():
+        return None
+    taken = mask if others is None else mask | union_of(others.reshape(-1, *mask.shape))
+    height, width = mask.shape
+    rows, columns = nearest(height, CANONICAL), nearest(width, CANONICAL)
+    free = ~resize_mask(taken, (CANONICAL, CANONICAL))
+    distance = cv2.distanceTransform(free.astype(np.uint8), cv2.DIST_L1, 3)
+    box = box_of(mask)
+    in_box = ((rows >= box.y1) & (rows < box.y2))[:, None] & ((columns >= box.x1) & (columns < box.x2))
+    cost = np.abs(distance - RING_PX / 2) + np.where(in_box, 0, 10)
+    cost[(distance < 1) | (distance > RING_PX)] = np.inf
+    best = np.argwhere(cost == cost.min())
+    if np.isinf(cost.min()):
+        return None
+    ys, xs = rows[best[:, 0]], columns[best[:, 1]]
+    middle = box.center
+    nearest_one = np.argmin((xs - middle.x) ** 2 + (ys - middle.y) ** 2)
+    return Point(float(xs[nearest_one]), float(ys[nearest_one]))
+
+
+def boundary(mask: BoolMask) -> BoolMask:
+    """Return the (H, W) pixels that differ from their right, lower or lower-right neighbour; the picture's edge is no boundary.
+
+    Source: Perazzi et al. 2016, contour accuracy F; datasets_metrics.md 2.2.
+    """
+    edge = np.zeros(mask.shape, np.bool_)
+    edge[:, :-1] |= mask[:, :-1] != mask[:, 1:]
+    edge[:-1] |= mask[:-1] != mask[1:]
+    edge[:-1, :-1] |= mask[:-1, :-1] != mask[1:, 1:]
+    return edge

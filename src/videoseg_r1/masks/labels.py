@@ -1,0 +1,163 @@
+"""Label maps, and the pictures that hold them.
+
+A label map holds 0 for background, an object's number 1..254, and 255 ("void", as in DAVIS) for pixels nobody should count.
+Not covered: reading whole folders (`export.load_masks`, `datasets`).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from videoseg_r1.errors import InvalidDocument, LimitExceeded, OutputError, ShapeMismatch, SourceNotFound
+from videoseg_r1.masks.rle import MAX_PIXELS
+from videoseg_r1.types import BoolMask
+
+LabelMap: TypeAlias = npt.NDArray[np.uint8]
+"""(H, W) uint8: 0 background, 1..254 objects, 255 void."""
+VOID = 255
+_FORMATS = ("PNG", "BMP", "JPEG", "WEBP", "TIFF")
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+def davis_palette() -> npt.NDArray[np.uint8]:
+    """Return the (256, 3) uint8 colours of PASCAL VOC, which DAVIS uses for its objects.
+
+    Bits 0, 1, 2 of the number are bit 7 of red, green and blue, bits 3, 4, 5 are bit 6, and so on. (DAVIS's own table differs
+    by one from 9 on, 191 for 192, and is grey from 22 on; colours carry no meaning in indexed pictures.)
+    """
+    numbers = np.arange(256)
+    colors = np.zeros((256, 3), np.uint8)
+    for place in range(3):
+        for channel in range(3):
+            colors[:, channel] |= ((numbers >> (3 * place + channel) & 1) << (7 - place)).astype(np.uint8)
+    return colors
+
+
+DAVIS_PALETTE = davis_palette()
+
+
+def label_map(masks: BoolMask, ids: Sequence[int] | None = None) -> LabelMap:
+    """Return the label map of (N, H, W) masks; where two overlap, the first of them keeps the pixel.
+
+    `ids` are the numbers of the masks, 1, 2, ... when not given.
+    Raises: ShapeMismatch: not three-dimensional, more or fewer numbers than masks, or a number outside 1..254.
+    """
+    numbers = list(range(1, len(masks) + 1) if ids is None else ids)
+    if masks.ndim != 3 or len(numbers) != len(masks) or any(not 0 < n < VOID for n in numbers):
+        raise ShapeMismatch("These masks make no label map", why=f"shape {masks.shape}, numbers {numbers[:8]}; (N, H, W) and 1..254 do")
+    labels = np.zeros(masks.shape[1:], np.uint8)
+    for number, mask in zip(reversed(numbers), reversed(masks), strict=True):
+        labels[mask] = number
+    return labels
+
+
+def from_label_map(labels: npt.NDArray[np.integer]) -> tuple[tuple[int, ...], BoolMask]:
+    """Return the numbers in a (H, W) label map, ascending, and their masks (N, H, W). Background and void are no objects.
+
+    A map of nothing but 0 and 255 is what black-and-white masks look like: then 255 is object 1.
+    """
+    _require_picture(labels)
+    found = {int(number) for number in np.unique(labels)} - {0}
+    if found == {VOID}:
+        return (1,), (labels == VOID)[None]
+    ids = tuple(sorted(found - {VOID}))
+    return ids, labels[None] == np.array(ids, labels.dtype)[:, None, None]
+
+
+def union_of(masks: BoolMask) -> BoolMask:
+    """Return the (H, W) union of (N, H, W) masks; all False for none."""
+    return np.logical_or.reduce(masks, axis=0)
+
+
+def write_label_png(path: str | Path, labels: LabelMap, palette: npt.NDArray[np.uint8] = DAVIS_PALETTE) -> None:
+    """Write a label map as an indexed PNG, atomically. `palette` is (256, 3) uint8. Raises OutputError."""
+    _require_picture(labels)
+    target = Path(path)
+    picture = Image.fromarray(np.ascontiguousarray(labels, np.uint8)).convert("P")
+    picture.putpalette(palette.tobytes())
+    encoded = io.BytesIO()
+    picture.save(encoded, format="PNG")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(encoded.getvalue())
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        fix = "free some space or choose a writable folder"
+        raise OutputError("The mask could not be written", where=str(target), why=str(error), fix=fix) from error
+
+
+def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> LabelMap:
+    """Return the label map in a picture file, brought to `size` = (width, height) if given.
+
+    Indexed pictures give their indices. Grey ones with a value above 127 are black and white: above 127 is object 1; darker ones
+    hold object numbers. In colour pictures black and transparent are background and every other colour is an object: its number in
+    the DAVIS palette when all colours are from there, else 1, 2, ... by ascending (red, green, blue).
+    Raises: SourceNotFound; InvalidDocument: not a picture, or a photograph; LimitExceeded: more than MAX_PIXELS.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise LimitExceeded("The mask is too large", where=str(path), why=f"{picture.width} x {picture.height} pixels")
+            labels = _labels_of(picture, str(path))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise LimitExceeded("The mask is too large", where=str(path), why=str(error)) from error
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise SourceNotFound("The mask cannot be read", where=str(path), why=error.strerror or "") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InvalidDocument(
+            "Not a mask picture", where=str(path), why=str(error), fix="give an indexed or black-and-white PNG"
+        ) from error
+    return labels if size is None else resize_mask(labels, size)
+
+
+def resize_mask(mask: npt.NDArray[_Scalar], size: tuple[int, int]) -> npt.NDArray[_Scalar]:
+    """Return (..., H, W) brought to `size` = (width, height): each new pixel takes the old one under its centre."""
+    (height, width), (new_width, new_height) = mask.shape[-2:], size
+    if (height, width) == (new_height, new_width):
+        return mask
+    return mask[..., nearest(height, new_height)[:, None], nearest(width, new_width)]
+
+
+def nearest(old: int, new: int) -> npt.NDArray[np.intp]:
+    """Return, for each of `new` pixels in a row, the index of the one of `old` pixels that lies under its centre."""
+    return (2 * np.arange(new) + 1) * old // (2 * new)
+
+
+def _labels_of(picture: Image.Image, where: str) -> LabelMap:
+    if picture.mode == "P":
+        return np.array(picture, np.uint8)
+    if picture.mode in ("1", "L"):
+        grey = np.array(picture.convert("L"), np.uint8)
+        return (grey > 127).astype(np.uint8) if (grey > 127).any() else grey
+    if picture.mode in ("LA", "RGB", "RGBA"):
+        return _labels_of_colors(np.array(picture.convert("RGBA"), np.int32), where)
+    raise InvalidDocument("Not a mask picture", where=where, why=f"its pixels are of kind {picture.mode}", fix="save it as an 8-bit PNG")
+
+
+def _labels_of_colors(rgba: npt.NDArray[np.int32], where: str) -> LabelMap:
+    red, green, blue, alpha = np.moveaxis(rgba, -1, 0)
+    colors = np.where(alpha > 127, red << 16 | green << 8 | blue, 0)
+    found, places = np.unique(colors, return_inverse=True)
+    named = [int(color) for color in found if color]
+    if len(named) >= VOID:
+        why = f"it has {len(named)} colours, as a photograph or a smoothed mask has"
+        raise InvalidDocument("Not a mask picture", where=where, why=why, fix="give an indexed or black-and-white PNG")
+    known = {int(r) << 16 | int(g) << 8 | int(b): number for number, (r, g, b) in enumerate(DAVIS_PALETTE[:VOID])}
+    in_palette = all(color in known for color in named)
+    numbers = [known[color] if in_palette else rank for rank, color in enumerate(named, start=1)]
+    table = np.array([0] * (found.size - len(named)) + numbers, np.uint8)
+    return table[places].reshape(colors.shape)
+
+
+def _require_picture(labels: npt.NDArray[np.generic]) -> None:
+    if labels.ndim != 2:
+        raise ShapeMismatch("A label map must be (height, width)", why=f"its shape is {labels.shape}")
