@@ -1,0 +1,172 @@
+"""DAVIS-2016 with expressions: frames and one mask per frame in DAVIS' folders, expressions in the manner of Ref-YouTube-VOS.
+
+    ROOT/JPEGImages/480p/CLIP/FRAME.jpg
+    ROOT/Annotations/480p/CLIP/FRAME.png      grey 0/255, or palette
+    ROOT/meta_expressions.json                {"videos": {CLIP: {"frames": [FRAME], "expressions": {ID: {"exp": .., "obj_id": ..}}}}}
+
+The frame list of the JSON is the truth for order, names and count; the folders must agree with it. An expression whose `obj_id`
+is null has no target. Not covered: several objects in one grey mask, the official lists of DAVIS, Ref-DAVIS17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from PIL import Image
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
+
+from videoseg_r1.datasets.sample import ABSENT, EmptyGold, Gold, PngGold, Sample, png_size, raise_problems, wrong_size
+from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, UnknownName
+from videoseg_r1.video import open_video
+
+META = "meta_expressions.json"
+
+# names become paths: no separators, no leading dot
+_Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*$")]
+
+
+class _Expression(BaseModel):
+    exp: Annotated[str, StringConstraints(min_length=1)]
+    obj_id: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")] | None
+    kind: str = ""
+    best_frame: int | None = None
+    difficulty: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _kind_agrees(self) -> _Expression:
+        self.kind = self.kind or ("referring" if self.obj_id else ABSENT)
+        if (self.kind == ABSENT) != (self.obj_id is None):
+            raise ValueError(f"kind {self.kind!r} and obj_id {self.obj_id!r} disagree: absent means null")
+        return self
+
+
+class _Clip(BaseModel):
+    frames: Annotated[list[_Name], Field(min_length=1)]
+    expressions: dict[_Name, _Expression]
+    width: int | None = None
+    height: int | None = None
+    objects: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> _Clip:
+        if len(set(self.frames)) != len(self.frames):
+            raise ValueError("a frame is listed twice")
+        for key, expression in self.expressions.items():
+            if self.objects and expression.obj_id is not None and expression.obj_id not in self.objects:
+                raise ValueError(f"expression {key}: unknown obj_id {expression.obj_id!r}, known are {sorted(self.objects)}")
+            if expression.best_frame is not None and not 0 <= expression.best_frame < len(self.frames):
+                raise ValueError(f"expression {key}: best_frame {expression.best_frame} is not in 0..{len(self.frames) - 1}")
+        return self
+
+
+class _Meta(BaseModel):
+    videos: dict[_Name, _Clip]
+
+
+def load(root: str | Path, videos: Collection[str] | None = None) -> list[Sample]:
+    """Return the samples of a DAVIS folder, in the order of its JSON.
+
+    Args:
+        root: folder that holds JPEGImages, Annotations and meta_expressions.json.
+        videos: names of the clips to take; all when not given.
+    Raises: SourceNotFound: no such folder or JSON. InvalidDocument: the JSON does not follow its schema, or the files do not
+        agree with it (missing, unexpected, of another size), all problems in one error. UnknownName: no clip of that name.
+    """
+    root = Path(root)
+    clips = _read_meta(root / META).videos
+    unknown = sorted(set(videos or ()) - set(clips))
+    if unknown:
+        raise UnknownName("No such clip", where=", ".join(unknown), why=f"known are {', '.join(clips)}")
+    chosen = {name: clip for name, clip in clips.items() if videos is None or name in videos}
+    sizes: dict[str, tuple[int, int]] = {}
+    problems: list[InputError] = []
+    for name, clip in chosen.items():
+        try:
+            sizes[name] = _size(root, name, clip)
+        except InputError as error:
+            problems.append(error)
+        else:
+            problems.extend(_file_problems(root, name, clip.frames, sizes[name]))
+    raise_problems("The files do not agree with " + META, str(root), problems, "restore the files, or leave these clips out")
+    return [_sample(root, name, clip, key, sizes[name]) for name, clip in chosen.items() for key in clip.expressions]
+
+
+def _read_meta(path: Path) -> _Meta:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        fix = "give the folder that holds JPEGImages, Annotations and " + META
+        raise SourceNotFound("No expressions", where=str(path), why=error.strerror or "", fix=fix) from error
+    try:
+        return _Meta.model_validate_json(text)
+    except ValidationError as error:
+        lines = [f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise InvalidDocument("Not a list of expressions", where=str(path), why="\n  ".join(lines[:10])) from error
+
+
+def _size(root: Path, name: str, clip: _Clip) -> tuple[int, int]:
+    if clip.width and clip.height:
+        return clip.width, clip.height
+    return png_size(_mask_path(root, name, clip.frames[0]))
+
+
+def _mask_path(root: Path, name: str, frame: str) -> Path:
+    return root / "Annotations" / "480p" / name / f"{frame}.png"
+
+
+def _frame_folder(root: Path, name: str) -> Path:
+    return root / "JPEGImages" / "480p" / name
+
+
+def _file_problems(root: Path, name: str, frames: list[str], size: tuple[int, int]) -> Iterator[InputError]:
+    folder = _frame_folder(root, name)
+    for frame in frames:
+        for path, read in ((folder / f"{frame}.jpg", _jpeg_size), (_mask_path(root, name, frame), png_size)):
+            try:
+                found = read(path)
+            except InputError as error:
+                yield error
+            else:
+                if found != size:
+                    yield wrong_size(path, found, size)
+    if folder.is_dir():
+        # the video reader plays the whole folder, so one more frame would shift all masks
+        pictures = (p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        extra = sorted(p for p in pictures if p.stem not in frames and not p.name.startswith("."))
+        yield from (InvalidDocument("A frame that is not listed", where=str(path)) for path in extra)
+
+
+def _jpeg_size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except FileNotFoundError as error:
+        raise SourceNotFound("No frame", where=str(path)) from error
+    except (OSError, Image.DecompressionBombError) as error:
+        raise InvalidDocument("Not a picture", where=str(path)) from error
+
+
+def _sample(root: Path, name: str, clip: _Clip, key: str, size: tuple[int, int]) -> Sample:
+    expression = clip.expressions[key]
+    return Sample(
+        video_id=name,
+        expression_id=key,
+        query=expression.exp,
+        kind=expression.kind,
+        frame_names=tuple(clip.frames),
+        open=partial(open_video, _frame_folder(root, name)),
+        gold=_gold(root, name, clip, expression.obj_id, size),
+        clips=(name,),
+        best_frame=expression.best_frame,
+        difficulty=expression.difficulty,
+    )
+
+
+def _gold(root: Path, name: str, clip: _Clip, object_id: str | None, size: tuple[int, int]) -> Gold:
+    if object_id is None:
+        return EmptyGold(f"{name}/{ABSENT}", size, len(clip.frames))
+    paths = tuple(_mask_path(root, name, frame) for frame in clip.frames)
+    return PngGold(f"{name}/{object_id}", size, paths, int(object_id))

@@ -1,0 +1,172 @@
+"""Where masks come from: a pipeline that reads the text, a pipeline that is given a mask, or anybody's PNG folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from videoseg_r1.datasets.sample import Sample, png_size, raise_problems, read_png_mask, wrong_size
+from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, VideosegError
+from videoseg_r1.types import BoolMask, KeyframePick
+from videoseg_r1.video import Video
+
+GIVEN_MASK = "given-mask"
+"""Kind of the samples of `one_per_clip`: no text is read for them."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was found for a sample: (frame index, (H, W) bool) in any order, each frame at most once; frames may be missing."""
+
+    masks: Iterable[tuple[int, BoolMask]]
+    target_frame: int | None = None
+
+
+Predictor: TypeAlias = Callable[[Sample], Prediction]
+
+
+class Segmented(Protocol):
+    """The part of a `SegmentationResult` that is looked at here."""
+
+    @property
+    def num_frames(self) -> int: ...
+    @property
+    def keyframes(self) -> KeyframePick | None: ...
+    def mask(self, frame_index: int, /) -> BoolMask: ...
+
+
+class TextSegmenter(Protocol):
+    """The part of a `VideoSegmenter` that `by_text` needs."""
+
+    def segment(self, video: Video, query: str, /, *, seed: int = 0) -> Segmented: ...
+
+
+class MaskPropagator(Protocol):
+    """The part of a `VideoSegmenter` that `by_given_mask` needs."""
+
+    def propagate(self, video: Video, masks: Mapping[int, BoolMask], /) -> Segmented: ...
+
+
+def by_text(segmenter: TextSegmenter, seed: int = 0) -> Predictor:
+    """Return a predictor that segments what the expression says."""
+
+    def predict(sample: Sample) -> Prediction:
+        with sample.open() as video:
+            found = segmenter.segment(video, sample.query, seed=seed)
+        return Prediction(_masks_of(found), found.keyframes.target_frame if found.keyframes else None)
+
+    return predict
+
+
+def by_given_mask(propagator: MaskPropagator) -> Predictor:
+    """Return a predictor that carries the first true mask that is not empty through the clip; the text is not read.
+
+    That frame is scored with the others. Use it on `one_per_clip(samples)`.
+    """
+
+    def predict(sample: Sample) -> Prediction:
+        candidates = ((index, sample.gold.mask(index)) for index in range(len(sample.gold)))
+        first, mask = next(((index, mask) for index, mask in candidates if mask.any()), (None, None))
+        if first is None or mask is None:
+            return Prediction(())
+        with sample.open() as video:
+            found = propagator.propagate(video, {first: mask})
+        return Prediction(_masks_of(found), first)
+
+    return predict
+
+
+def one_per_clip(samples: Iterable[Sample]) -> list[Sample]:
+    """Return one sample of the kind GIVEN_MASK, without a query, for every set of true masks of the samples that have a target."""
+    first: dict[str, Sample] = {}
+    for sample in samples:
+        if sample.target_present:
+            first.setdefault(sample.gold.key, replace(sample, kind=GIVEN_MASK, query=""))
+    return list(first.values())
+
+
+def from_preds(root: str | Path, samples: Sequence[Sample]) -> Predictor:
+    """Return a predictor that reads anybody's PNG folders.
+
+    Layouts: ROOT/VIDEO/EXPRESSION/FRAME.png, or ROOT/VIDEO/FRAME.png where one set of masks serves all expressions of a clip.
+    Files are grey 0/255 or palettes; whatever is not zero belongs to the object. Files may be missing, but none may be there
+    that the benchmark does not know.
+
+    Args:
+        root: the folder.
+        samples: all samples of the benchmark, also those that are not going to be scored.
+    Raises: SourceNotFound: no folder, or not a single prediction in it. InvalidDocument: unknown names, files that are no masks
+        or of another size; all of them in one error. Damage inside a file shows when it is read: InvalidDocument then.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise SourceNotFound("No predictions", where=str(root), why="there is no such folder")
+    problems = list(_prediction_problems(root, samples))
+    raise_problems("These predictions do not fit the benchmark", str(root), problems, "remove or repair these files")
+    if not any(True for sample in samples for _ in _prediction_files(root, sample)):
+        fix = "name files VIDEO/EXPRESSION/FRAME.png or VIDEO/FRAME.png"
+        raise SourceNotFound("No predictions", where=str(root), why="the folder holds none for this benchmark", fix=fix)
+
+    def predict(sample: Sample) -> Prediction:
+        files = _prediction_files(root, sample)
+        return Prediction((index, read_png_mask(path, sample.gold.size)) for index, path in files)
+
+    return predict
+
+
+def _masks_of(found: Segmented) -> Iterator[tuple[int, BoolMask]]:
+    return ((index, found.mask(index)) for index in range(found.num_frames))
+
+
+def _prediction_folder(root: Path, sample: Sample) -> Path:
+    folder = root / sample.video_id / sample.expression_id
+    return folder if folder.is_dir() else root / sample.video_id
+
+
+def _prediction_files(root: Path, sample: Sample) -> Iterator[tuple[int, Path]]:
+    folder = _prediction_folder(root, sample)
+    paths = ((index, folder / f"{name}.png") for index, name in enumerate(sample.frame_names))
+    return ((index, path) for index, path in paths if path.is_file())
+
+
+def _prediction_problems(root: Path, samples: Sequence[Sample]) -> Iterator[VideosegError]:
+    by_video: dict[str, dict[str, Sample]] = {}
+    for sample in samples:
+        by_video.setdefault(sample.video_id, {})[sample.expression_id] = sample
+    for entry in _visible(root):
+        if entry.name not in by_video or not entry.is_dir():
+            yield InvalidDocument("Unknown video", where=str(entry))
+            continue
+        known = by_video[entry.name]
+        folders = [child for child in _visible(entry) if child.is_dir()]
+        yield from (InvalidDocument("Unknown expression", where=str(folder)) for folder in folders if folder.name not in known)
+        if folders:
+            files = (child for child in _visible(entry) if child.is_file())
+            yield from (InvalidDocument("A file beside the folders of expressions", where=str(file)) for file in files)
+            for folder in folders:
+                if folder.name in known:
+                    yield from _file_problems(folder, known[folder.name])
+        else:
+            yield from _file_problems(entry, next(iter(known.values())))
+
+
+def _file_problems(folder: Path, sample: Sample) -> Iterator[VideosegError]:
+    names = {f"{name}.png" for name in sample.frame_names}
+    for path in _visible(folder):
+        if path.name not in names:
+            yield InvalidDocument("Unknown frame", where=str(path))
+            continue
+        try:
+            size = png_size(path)
+        except InputError as error:
+            yield error
+        else:
+            if size != sample.gold.size:
+                yield wrong_size(path, size, sample.gold.size)
+
+
+def _visible(folder: Path) -> list[Path]:
+    ignored = (".", "__MACOSX", "Thumbs.db")
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(ignored))
