@@ -45,7 +45,20 @@ def propagation(root: Path, sequences: list[str], num_frames: int, propagator: B
 def segment(clip: Path, query: str) -> tuple[float, dict[str, float]]:
     """Return frames a second of the whole command, and its seconds per stage."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "videoseg_r1", "segment", str(clip), query, "-o", folder, "--formats", "json,rle", "--json", "--overwrite"]
+        command = [
+            sys.executable,
+            "-m",
+            "videoseg_r1",
+            "segment",
+            str(clip),
+            query,
+            "-o",
+            folder,
+            "--formats",
+            "json,rle",
+            "--json",
+            "--overwrite",
+        ]
         start = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - start

@@ -244,7 +244,9 @@ class VideoSegmenter:
             check_cue(cue, frame)
         masks = self.stages.segmenter.segment(frame, cues)
         if not masks.any():
-            raise InvalidPrompt("no object was found at this prompt", where=f"frame {frame.index}", fix="draw the box tighter, or add a point")
+            raise InvalidPrompt(
+                "no object was found at this prompt", where=f"frame {frame.index}", fix="draw the box tighter, or add a point"
+            )
         return masks
 
     def _check_trace(self, trace: Trace, video: Video) -> None:
@@ -283,7 +285,9 @@ def as_masks(value: npt.NDArray[Any], frame: Frame) -> BoolMask:
         return value if value.ndim == 3 else value[None]
     if value.ndim == 2 and np.issubdtype(value.dtype, np.integer):
         return from_label_map(value)[1]
-    raise InvalidPrompt("a mask must be bool, or an integer label map", where=f"frame {frame.index}", why=f"it is {value.dtype} {value.shape}")
+    raise InvalidPrompt(
+        "a mask must be bool, or an integer label map", where=f"frame {frame.index}", why=f"it is {value.dtype} {value.shape}"
+    )
 
 
 def check_cue(cue: Cue, frame: Frame) -> None:

@@ -64,20 +64,28 @@ class Voter(Protocol):
 
 
 class Sampler(Protocol):
+    """Stage 1: chooses the key segment and the target frame."""
+
     def pick(self, video: Video, query: str) -> KeyframePick: ...
 
 
 class Reasoner(Protocol):
+    """Stage 2: says what the query means on the target frame, and why."""
+
     def reason(self, target: Frame, context: Context, query: str) -> Reasoning: ...
 
 
 class Segmenter(Protocol):
+    """Stage 3a: turns cues into masks."""
+
     def segment(self, frame: Frame, cues: Sequence[Cue]) -> BoolMask:
         """Return bool (N, H, W), one mask per cue, in the order of the cues."""
         ...
 
 
 class Propagator(Protocol):
+    """Stage 3b: carries masks through the video."""
+
     def run(self, frames: Video, seeds: Mapping[int, BoolMask]) -> Iterator[tuple[int, BoolMask, tuple[float, ...]]]:
         """Carry masks through the video.
 

@@ -76,7 +76,7 @@ def test_an_object_that_is_hidden_for_a_while_is_found_again():
 def test_a_correction_on_the_way_is_taken_over():
     frames, gold = _two_discs(6)
     with open_video(frames) as video:
-        found = dict((index, masks) for index, masks, _ in lite_propagator().run(video, {0: gold[0], 3: gold[3]}))
+        found = {index: masks for index, masks, _ in lite_propagator().run(video, {0: gold[0], 3: gold[3]})}
     np.testing.assert_array_equal(found[3], gold[3])
 
 

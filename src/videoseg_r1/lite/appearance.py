@@ -64,7 +64,9 @@ def _balance(cover: torch.Tensor) -> torch.Tensor:
     return 0.5 * (cover / inside + (1 - cover) / outside)
 
 
-def _newton(x: torch.Tensor, y: torch.Tensor, sample_weight: torch.Tensor, w: torch.Tensor, ridge: torch.Tensor, steps: int) -> torch.Tensor:
+def _newton(
+    x: torch.Tensor, y: torch.Tensor, sample_weight: torch.Tensor, w: torch.Tensor, ridge: torch.Tensor, steps: int
+) -> torch.Tensor:
     """Return the weights after some Newton steps of the weighted, ridge-regularised logistic loss."""
     for _ in range(steps):
         p = torch.sigmoid(x @ w)

@@ -60,7 +60,10 @@ class Backbone:
 
     def __init__(self, state: dict[str, torch.Tensor], device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        fold = lambda conv, bn, stride=1, relu=True: _fold(state, conv, bn, stride, relu, self.device)  # noqa: E731
+
+        def fold(conv: str, bn: str, stride: int = 1, relu: bool = True) -> _Conv:
+            return _fold(state, conv, bn, stride, relu, self.device)
+
         self._stem = fold("_conv_stem", "_bn0", 2)
         self._stages: list[list[_Block]] = []
         index = 0

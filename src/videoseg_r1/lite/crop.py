@@ -75,8 +75,7 @@ class Crop:
 
 def bounds(masks: BoolMask) -> tuple[int, int, int, int] | None:
     """Return the outer edges (x1, y1, x2, y2) of the union of masks (N, H, W), None when all are empty."""
-    union = masks.any(0)
-    columns, rows = np.flatnonzero(union.any(0)), np.flatnonzero(union.any(1))
+    columns, rows = np.flatnonzero(masks.any((0, 1))), np.flatnonzero(masks.any((0, 2)))
     if not len(columns):
         return None
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -63,9 +63,7 @@ def read(query: torch.Tensor, memory: list[WindowKeys], radius: tuple[int, int],
     down, across = padded.shape[1] // BLOCK, padded.shape[2] // BLOCK
     blocks = padded.reshape(channels, down, BLOCK, across, BLOCK).permute(1, 3, 2, 4, 0).reshape(down * across, BLOCK * BLOCK, channels)
     bias = _window_bias(radius).to(query)
-    scores = torch.cat(
-        [torch.baddbmm(bias, blocks, frame.keys).masked_fill_(frame.outside[:, None], _OUTSIDE) for frame in memory], 2
-    )
+    scores = torch.cat([torch.baddbmm(bias, blocks, frame.keys).masked_fill_(frame.outside[:, None], _OUTSIDE) for frame in memory], 2)
     values = torch.cat([frame.values for frame in memory], 1)
     best, where = scores.topk(min(top_k, scores.shape[2]), dim=2)
     # subtracting the maximum keeps the softmax finite however unlike everything is
