@@ -1,0 +1,133 @@
+"""Folders of frames, one picture file each, as data sets and annotation tools keep them.
+
+Orientation tags are ignored here, as the masks of data sets are drawn over stored pixels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from videoseg_r1.config import Limits
+from videoseg_r1.errors import InputError, LimitExceeded, NoVideoStream, ShapeMismatch, UnsupportedSource
+from videoseg_r1.types import Frame, VideoInfo
+from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
+from videoseg_r1.video.decoded import DecodedVideo
+from videoseg_r1.video.pictures import decoding, opened_picture, to_rgb
+from videoseg_r1.video.sniff import is_container, sniff
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+"""Endings of frames. Where two files share a stem the earlier ending wins: next to photos, PNG files are mostly masks."""
+
+
+class FolderVideo(DecodedVideo):
+    """A folder of frames in natural order, so that 2.jpg comes before 10.jpg. Hidden files, links and other files are left out.
+
+    Raises: NoVideoStream: no pictures. ShapeMismatch: differing sizes. CorruptVideo: a picture cannot be read; with "keep-prefix" every
+        picture is decoded once on opening, to find the prefix.
+    """
+
+    def __init__(self, path: Path, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None) -> None:
+        self._limits, self._rate = limits, fps or DEFAULT_FPS
+        self._files, notes = _frame_files(path)
+        if not self._files:
+            raise NoVideoStream("the folder holds no pictures", where=str(path), fix="give the folder that holds the frames themselves")
+        check_limit(len(self._files), limits.max_frames, "max_frames", "frames", str(path))
+        super().__init__(VideoInfo(str(path), "folder", 1, 1, fps=fps, notes=notes), on_corrupt)
+        width, height = self._check_files()
+        self._times = tuple(index / self._rate for index in range(len(self._files)))
+        names = tuple(file.stem for file in self._files)
+        self._info = replace(self._info, width=width, height=height, num_frames_hint=len(names), frame_names=names)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        self._check_open()
+        return self._times
+
+    @property
+    def num_frames(self) -> int:
+        return len(self._files)
+
+    def _check_files(self) -> tuple[int, int]:
+        """Read every header, and every picture when the good prefix is asked for. Return the size that all share."""
+        sizes: list[tuple[int, int]] = []
+        for index, file in enumerate(self._files):
+            try:
+                sizes.append(self._size(file))
+            except LimitExceeded:
+                raise
+            except InputError as error:
+                self._settle(index, len(self._files), f"{file.name}: {error.why}")
+                self._files = self._files[:index]
+                break
+        size = Counter(sizes).most_common(1)[0][0]
+        for file, other in zip(self._files, sizes, strict=True):
+            if other != size:
+                raise ShapeMismatch(
+                    "the frames do not share one size",
+                    where=str(file),
+                    why=f"it is {other[0]}x{other[1]}, most are {size[0]}x{size[1]}",
+                    fix="resize it, or move it out of the folder",
+                )
+        return size
+
+    def _size(self, file: Path) -> tuple[int, int]:
+        with self._opened(file) as image, decoding(file):
+            if self._on_corrupt == "keep-prefix":
+                image.load()
+            return image.size
+
+    @contextmanager
+    def _opened(self, file: Path) -> Generator[Image.Image]:
+        kind = sniff(file)
+        if is_container(kind):
+            raise UnsupportedSource("this is not a picture", where=str(file), why=f"the content is a video ({kind})")
+        with opened_picture(file, kind, self._limits) as image:
+            yield image
+
+    def _frame(self, index: int) -> Frame:
+        self._check_open()
+        file = self._files[index]
+        with self._opened(file) as image, decoding(file, index, len(self._files)):
+            rgb = to_rgb(image)
+        if rgb.shape[:2] != (self._info.height, self._info.width):
+            raise ShapeMismatch("a frame changed while it was read", where=str(file))
+        return Frame(index, self._times[index], rgb)
+
+    def _forward(self, start: int, stop: int | None) -> Iterator[Frame]:
+        end = len(self._files)
+        return map(self._frame, range(start, end if stop is None else min(stop, end)))
+
+    def _decode_picked(self, indices: Sequence[int]) -> Iterator[Frame]:
+        return map(self._frame, indices)
+
+
+def _frame_files(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """Return the frames of a folder in natural order, one per stem, and notes on what was left out."""
+    chosen: dict[str, Path] = {}
+    links = doubles = 0
+    found = [entry for entry in folder.iterdir() if entry.suffix.lower() in _SUFFIXES and not entry.name.startswith(".")]
+    for entry in sorted(found, key=lambda file: (_SUFFIXES.index(file.suffix.lower()), file.name)):
+        if entry.is_symlink():
+            links += 1
+        elif entry.is_file():
+            doubles += entry.stem.casefold() in chosen
+            chosen.setdefault(entry.stem.casefold(), entry)
+    notes: list[str] = []
+    if links:
+        notes.append(f"{links} symbolic links in the folder are not followed")
+    if doubles:
+        notes.append(f"{doubles} pictures are left out, as another file has the same name with a different ending")
+    return sorted(chosen.values(), key=lambda file: (_natural_key(file.stem), file.name)), tuple(notes)
+
+
+def _natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Numbers inside a name compare by value, the rest as text."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts]

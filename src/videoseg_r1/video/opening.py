@@ -1,0 +1,78 @@
+"""`open_video`: one door for every kind of source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from videoseg_r1.config import Limits
+from videoseg_r1.errors import InvalidConfig, SourceNotFound, UnsupportedSource, UsageError
+from videoseg_r1.video.base import BorrowedVideo, OnCorrupt, Video
+from videoseg_r1.video.file import FileVideo
+from videoseg_r1.video.folder import FolderVideo
+from videoseg_r1.video.memory import ArrayVideo, SpooledVideo
+from videoseg_r1.video.pictures import open_picture_file
+from videoseg_r1.video.sniff import is_container, sniff
+
+Source: TypeAlias = str | Path | npt.NDArray[np.uint8] | Iterable[npt.NDArray[np.uint8]] | Video
+
+
+def open_video(source: Source, *, limits: Limits | None = None, on_corrupt: OnCorrupt = "error", fps: float | None = None) -> Video:
+    """Open anything that holds frames.
+
+    Args:
+        source: a video file, a photo, an animation, a folder of frames, an array (T, H, W, 3) uint8 RGB, an iterable of arrays
+            (H, W, 3), or a video that is open already, which then stays open when the one returned is closed.
+        limits: largest sizes that are accepted.
+        on_corrupt: "error" raises CorruptVideo when a damaged place is reached; "keep-prefix" uses the frames before it and says so in
+            `info.notes`.
+        fps: frames per second of sources without time stamps; 24 when it is not given.
+    Returns: a context manager; see Video.
+    Raises: SourceNotFound, UnsupportedSource, NoVideoStream, CorruptVideo, LimitExceeded, ShapeMismatch; InvalidConfig: a bad option.
+    """
+    limits = limits or Limits()
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise InvalidConfig("fps must be a positive number", where="fps", why=f"it is {fps}")
+    if on_corrupt not in ("error", "keep-prefix"):
+        raise InvalidConfig('on_corrupt must be "error" or "keep-prefix"', where="on_corrupt", why=f"it is {on_corrupt!r}")
+    if isinstance(source, Video):
+        return BorrowedVideo(source)
+    if isinstance(source, str | Path):
+        return _open_path(source, limits, on_corrupt, fps)
+    if isinstance(source, np.ndarray | Sequence):
+        return ArrayVideo(source, limits=limits, fps=fps)
+    if isinstance(source, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  (callers may be untyped)
+        return SpooledVideo(source, limits=limits, fps=fps)
+    raise UsageError("this cannot be opened as a video", where=type(source).__name__, fix="give a path, an array, or an iterable of arrays")
+
+
+def _open_path(source: str | Path, limits: Limits, on_corrupt: OnCorrupt, fps: float | None) -> Video:
+    path = Path(source)
+    if "\0" in str(source):
+        raise SourceNotFound("a path cannot hold a null byte", where=repr(str(source)))
+    try:
+        if path.is_dir():
+            return FolderVideo(path, limits=limits, on_corrupt=on_corrupt, fps=fps)
+        if not path.exists():
+            raise _not_found(source)
+        if not path.is_file():
+            raise UnsupportedSource("this is neither a file nor a folder", where=str(path), why="devices and pipes are not read")
+        kind = sniff(path)
+        if is_container(kind):
+            return FileVideo(path, kind, limits=limits, on_corrupt=on_corrupt, fps=fps)
+        return open_picture_file(path, kind, limits=limits, on_corrupt=on_corrupt, fps=fps)
+    except OSError as error:
+        raise SourceNotFound("the source cannot be read", where=str(source), why=error.strerror or str(error)) from error
+
+
+def _not_found(source: str | Path) -> SourceNotFound:
+    if "://" in str(source):
+        return SourceNotFound("addresses are not opened", where=str(source), fix="download the video and give the path of the file")
+    return SourceNotFound(
+        "there is no such file or folder", where=str(source), fix="check the path; relative paths start at the working folder"
+    )
