@@ -1,0 +1,46 @@
+"""Text in and text out: queries made safe, the prompts as versioned data, and the writer and parser of replies.
+
+A reply is untrusted text. It becomes `Reasoning` or `ParseFailure`, in time linear in its length, without evaluation of any part
+of it; everything that was repaired on the way is written down in the notes.
+
+Not covered: which coordinates a model family writes and how pictures are put into a prompt (the reasoner's adapters), retries,
+rewards. No torch. A query may still try to persuade a model; what is guaranteed is that it stays plain text.
+"""
+
+from videoseg_r1.prompts.parser import Answer, FailureKind, Mode, ParseFailure, parse_reply, read_answer
+from videoseg_r1.prompts.queries import clean_query, neutralize_tags
+from videoseg_r1.prompts.schema import CANONICAL, MAX_ANSWER_CHARS, MAX_OBJECTS, Size
+from videoseg_r1.prompts.templates import (
+    FORMAT_REMINDER,
+    INTERVAL_VOTE,
+    POSITION_VOTE,
+    REASONING,
+    PromptTemplate,
+    example_answer,
+)
+from videoseg_r1.prompts.votes import parse_interval, parse_position
+from videoseg_r1.prompts.writer import format_reply
+
+__all__ = [
+    "CANONICAL",
+    "FORMAT_REMINDER",
+    "INTERVAL_VOTE",
+    "MAX_ANSWER_CHARS",
+    "MAX_OBJECTS",
+    "POSITION_VOTE",
+    "REASONING",
+    "Answer",
+    "FailureKind",
+    "Mode",
+    "ParseFailure",
+    "PromptTemplate",
+    "Size",
+    "clean_query",
+    "example_answer",
+    "format_reply",
+    "neutralize_tags",
+    "parse_interval",
+    "parse_position",
+    "parse_reply",
+    "read_answer",
+]

@@ -1,0 +1,39 @@
+"""What chat models answer to the sampler's two questions, read as numbers.
+
+The numbers are handed on as they were written, in percent or as fractions, in order or not: the sampler has the rules for that.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, THINK_END
+
+MAX_VOTE_CHARS = 2000
+"""Longer answers are no votes."""
+
+# a number that is not part of a word, of another number or of a range's dash; bounded, so that matching is linear
+_NUMBER = re.compile(r"(?<![\w.%])-?[0-9]{1,9}(?:\.[0-9]{1,9})?(?!\.?\w)", re.ASCII)
+
+
+def parse_interval(text: str) -> tuple[float, float] | None:
+    """Return the two numbers of an interval vote, None unless there are exactly two: "[20, 60]", "20%-60%", '{"from": 20, "to": 60}'."""
+    numbers = _numbers(text, 2)
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
+
+
+def parse_position(text: str) -> float | None:
+    """Return the number of a position vote, None unless there is exactly one: "40", "40 %", '{"position": 40}'."""
+    numbers = _numbers(text, 1)
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def _numbers(text: str, wanted: int) -> list[float]:
+    """Return the numbers of the last answer, at most one more than wanted; none of an answer that is too long to be one."""
+    tag = ANSWER if ANSWER in text else THINK_END
+    start = text.rfind(tag) + len(tag) if tag in text else 0
+    end = text.find(ANSWER_END, start)
+    content = text[start : end if end >= 0 else len(text)].strip()
+    found = _NUMBER.finditer(content) if len(content) <= MAX_VOTE_CHARS else ()
+    return [float(match.group()) for match in islice(found, wanted + 1)]

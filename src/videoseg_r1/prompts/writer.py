@@ -1,0 +1,71 @@
+"""Cues written as a reply: what a reasoner that is not a chat model hands to the parser, and what training samples are made of."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from videoseg_r1.errors import InvalidPrompt
+from videoseg_r1.prompts.queries import neutralize_tags
+from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, CANONICAL, THINK, THINK_END, Size, pixels_per_unit
+from videoseg_r1.types import Box, Cue, Point
+
+_Item: TypeAlias = dict[str, list[int] | list[list[int]]]
+
+
+def format_reply(text: str, cues: Sequence[Cue], frame_size: Size, *, coord_size: Size = CANONICAL) -> str:
+    """Write thinking text and cues (pixels of the frame) in the format that `parse_reply` reads, also in strict mode.
+
+    Reading it back gives the same, except that each coordinate is off by at most one unit of the grid (rounded half up; a box is
+    never rounded to less than a pixel, a point never out of the frame) and that tags in the text are neutralized.
+
+    Raises: InvalidPrompt: a coordinate is not finite. InvalidConfig: a size is not positive.
+    """
+    answer = format_answer(cues, frame_size, coord_size)
+    return f"{THINK}{neutralize_tags(text)[0]}{THINK_END}{ANSWER}{answer}{ANSWER_END}"
+
+
+def format_answer(cues: Sequence[Cue], frame_size: Size, coord_size: Size = CANONICAL) -> str:
+    """Write cues as the JSON list alone; see `format_reply`."""
+    scale = pixels_per_unit(frame_size, coord_size)
+    items: list[_Item] = []
+    for cue in cues:
+        item: _Item = {}
+        if cue.box is not None:
+            item["bbox_2d"] = _box(cue.box, scale)
+        for key, points in (("point_2d", cue.points), ("neg_point_2d", cue.neg_points)):
+            pairs = [_point(point, scale, frame_size) for point in points]
+            if pairs:
+                item[key] = pairs[0] if len(pairs) == 1 else pairs
+        items.append(item)
+    return json.dumps(items, separators=(",", ":"))
+
+
+def _box(box: Box, scale: tuple[float, float]) -> list[int]:
+    x1, x2 = _edges(box.x1, box.x2, scale[0])
+    y1, y2 = _edges(box.y1, box.y2, scale[1])
+    return [x1, y1, x2, y2]
+
+
+def _edges(start: float, end: float, scale: float) -> tuple[int, int]:
+    low, high = _half_up(start / scale), _half_up(end / scale)
+    if (high - low) * scale < 1:  # a reader drops what is thinner than a pixel
+        low, high = math.floor(start / scale), math.ceil(end / scale)
+    return low, high
+
+
+def _point(point: Point, scale: tuple[float, float], frame_size: Size) -> list[int]:
+    return [_coordinate(value, scale[axis], frame_size[axis] - 1) for axis, value in enumerate((point.x, point.y))]
+
+
+def _coordinate(value: float, scale: float, last_pixel: int) -> int:
+    unit = _half_up(value / scale)
+    return min(unit, math.floor(last_pixel / scale)) if value <= last_pixel else unit
+
+
+def _half_up(value: float) -> int:
+    if not math.isfinite(value):
+        raise InvalidPrompt("a coordinate is not a finite number", where=str(value), fix="give boxes and points in pixels of the frame")
+    return math.floor(value + 0.5)
