@@ -6,6 +6,7 @@ behind the stages (`presets`), files that are written (`export`), many videos at
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +34,9 @@ Given: TypeAlias = npt.NDArray[Any] | Sequence[Cue]
 """What is known of one frame: a bool mask (H, W), bool masks (N, H, W), an integer label map (H, W), or cues."""
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with (stage, frames done, frames in all); stages are "sample", "reason", "seed" and "propagate"."""
+
+
+_MAX_SPOOLS = 8  # kept per open video
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,8 @@ class VideoSegmenter:
         self.preset = preset
         self.limits = limits or Limits()
         self.on_corrupt: OnCorrupt = on_corrupt
+        # several sentences often mean the same thing of one open video: its masks are carried through it once
+        self._spools: WeakKeyDictionary[Video, dict[bytes, MaskSpool]] = WeakKeyDictionary()
 
     def segment(self, source: Source, query: str, *, seed: int = 0, on_progress: Progress | None = None) -> SegmentationResult:
         """Find what the sentence asks for and mask it in every frame.
@@ -194,12 +201,7 @@ class VideoSegmenter:
         """Stage 3b, and the result."""
         video = run.video
         size = (video.info.width, video.info.height)
-        spool = MaskSpool(run.num_objects, size)
-        if run.num_objects:
-            with run.timed("propagate"):
-                for done, (index, masks, confidence) in enumerate(self.stages.propagator.run(video, run.seeds), 1):
-                    spool.put(index, masks, confidence)
-                    run.report("propagate", done, video.num_frames)
+        spool = self._propagate(run, size)
         trace = Trace(
             version=__version__,
             query=run.query,
@@ -225,6 +227,22 @@ class VideoSegmenter:
             timings_s=dict(run.timings_s),
             source=source if isinstance(source, str | Path | np.ndarray) else None,
         )
+
+    def _propagate(self, run: _Run, size: tuple[int, int]) -> MaskSpool:
+        spools = self._spools.setdefault(run.video.origin, {})
+        key = _fingerprint(run.seeds)
+        if key in spools:
+            return spools[key]
+        spool = MaskSpool(run.num_objects, size)
+        if run.num_objects:
+            with run.timed("propagate"):
+                for done, (index, masks, confidence) in enumerate(self.stages.propagator.run(run.video, run.seeds), 1):
+                    spool.put(index, masks, confidence)
+                    run.report("propagate", done, run.video.num_frames)
+        if len(spools) >= _MAX_SPOOLS:
+            del spools[next(iter(spools))]
+        spools[key] = spool
+        return spool
 
     def _seeds_of(self, video: Video, given: Mapping[int, Given]) -> dict[int, BoolMask]:
         seeds: dict[int, BoolMask] = {}
@@ -311,6 +329,14 @@ def check_cue(cue: Cue, frame: Frame) -> None:
                 why=f"point {point.x:g},{point.y:g}, frame {width} x {height}",
                 fix="give x,y in pixels of the displayed frame",
             )
+
+
+def _fingerprint(seeds: Mapping[int, BoolMask]) -> bytes:
+    digest = hashlib.sha256()
+    for index, masks in sorted(seeds.items()):
+        digest.update(f"{index} {masks.shape}".encode())
+        digest.update(np.packbits(masks).tobytes())
+    return digest.digest()
 
 
 def _corners(box: Box) -> str:

@@ -9,6 +9,7 @@ from videoseg_r1.errors import InvalidDocument, InvalidPrompt, InvalidQuery
 from videoseg_r1.pipeline import Stages, VideoSegmenter
 from videoseg_r1.sampler import HierarchicalSampler
 from videoseg_r1.types import Box, Cue, Point, Reasoning
+from videoseg_r1.video import open_video
 
 _FRAMES = np.random.default_rng(0).integers(0, 255, (12, 40, 60, 3), dtype=np.uint8)
 _BOX = Cue(Box(10, 5, 30, 25), (Point(20, 15),))
@@ -150,3 +151,14 @@ def test_prompts_that_do_not_fit_are_refused(given):
 def test_bad_queries_are_refused_before_the_video_is_opened(query):
     with pytest.raises(InvalidQuery):
         _segmenter()[0].segment("/nowhere.mp4", query)
+
+
+def test_the_same_seeds_in_an_open_video_are_carried_through_it_once():
+    segmenter, _ = _segmenter()
+    with open_video(_FRAMES) as video:
+        first = segmenter.segment(video, "the box")
+        second = segmenter.segment(video, "that box there")
+        assert first.tracks[0].spool is second.tracks[0].spool
+        assert "propagate" not in second.timings_s
+    third = segmenter.segment(_FRAMES, "the box")
+    assert third.tracks[0].spool is not first.tracks[0].spool

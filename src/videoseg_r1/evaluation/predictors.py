@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -50,14 +51,33 @@ class MaskPropagator(Protocol):
 
 
 def by_text(segmenter: TextSegmenter, seed: int = 0) -> Predictor:
-    """Return a predictor that segments what the expression says."""
+    """Return a predictor that segments what the expression says.
+
+    A clip stays open for its next expression, so that a segmenter can use again what it learned of it; the seconds of a sample
+    are those it really took.
+    """
+    clip = _OpenClip()
 
     def predict(sample: Sample) -> Prediction:
-        with sample.open() as video:
-            found = segmenter.segment(video, sample.query, seed=seed)
+        found = segmenter.segment(clip.video_of(sample), sample.query, seed=seed)
         return Prediction(_masks_of(found), found.keyframes.target_frame if found.keyframes else None)
 
     return predict
+
+
+class _OpenClip:
+    """The clip of the last sample, open until a sample of another clip comes."""
+
+    def __init__(self) -> None:
+        self._video_id: str | None = None
+        self._stack = ExitStack()
+
+    def video_of(self, sample: Sample) -> Video:
+        if sample.video_id != self._video_id:
+            self._stack.close()
+            self._video = self._stack.enter_context(sample.open())
+            self._video_id = sample.video_id
+        return self._video
 
 
 def by_given_mask(propagator: MaskPropagator) -> Predictor:

@@ -143,6 +143,10 @@ class BorrowedVideo(Video):
         self._check_open()
         return self._video.times
 
+    @property
+    def origin(self) -> Video:
+        return self._video.origin
+
     def _forward(self, start: int, stop: int | None) -> Iterator[Frame]:
         return self._video.frames(start, stop)
 
