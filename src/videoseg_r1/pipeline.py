@@ -81,10 +81,16 @@ class _Run:
 
     @contextmanager
     def timed(self, stage: str) -> Generator[None]:
-        self.report(stage, 0, 1)
         start = time.perf_counter()
         yield
         self.timings_s[stage] = self.timings_s.get(stage, 0.0) + time.perf_counter() - start
+
+    @contextmanager
+    def step(self, stage: str) -> Generator[None]:
+        """A timed stage that is reported as one step."""
+        self.report(stage, 0, 1)
+        with self.timed(stage):
+            yield
         self.report(stage, 1, 1)
 
     def report(self, stage: str, done: int, total: int) -> None:
@@ -154,7 +160,7 @@ class VideoSegmenter:
         """
         with self._open(source) as video:
             run = _Run(video, query, 0, on_progress)
-            with run.timed("seed"):
+            with run.step("seed"):
                 run.seeds = self._seeds_of(video, given)
             run.given = {index: tuple(encode(mask) for mask in masks) for index, masks in run.seeds.items()}
             return self._finish(run, source)
@@ -180,9 +186,9 @@ class VideoSegmenter:
     def _understand(self, run: _Run) -> None:
         """Stages 1, 2 and 3a: sentence -> target frame -> cues -> seed masks."""
         query = run.query or ""
-        with run.timed("sample"):
+        with run.step("sample"):
             run.keyframes = self.stages.sampler(run.seed).pick(run.video, query)
-        with run.timed("reason"):
+        with run.step("reason"):
             target = run.video.read([run.keyframes.target_frame])[0]
             run.reasoning = self.stages.reasoner.reason(target, Context(run.video, run.keyframes), query)
         self._seed(run)
@@ -191,7 +197,7 @@ class VideoSegmenter:
         """Stage 3a: the cues of the reply become masks on the target frame; objects that got none are left out."""
         if run.keyframes is None or run.reasoning is None or not run.reasoning.cues:
             return
-        with run.timed("seed"):
+        with run.step("seed"):
             target = run.video.read([run.keyframes.target_frame])[0]
             masks = self.stages.segmenter.segment(target, run.reasoning.cues)
             kept = masks[masks.any((1, 2))]

@@ -1,0 +1,132 @@
+"""videoseg doctor: what is on this machine and what a run would miss, as text to paste into a report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from videoseg_r1._version import __version__
+from videoseg_r1.cli.terminal import Outcome, Terminal
+from videoseg_r1.errors import VideosegError
+
+if TYPE_CHECKING:
+    from videoseg_r1.presets import Preset
+
+_PACKAGES = ("torch", "torchvision", "transformers", "av", "opencv-python-headless", "numpy", "pillow", "pycocotools", "pydantic", "typer")
+ENCODERS = ("libx264", "libvpx-vp9", "prores_ks")
+_GIB = 1 << 30
+
+
+class _Found(TypedDict):
+    videoseg: str
+    python: str
+    platform: str
+    packages: dict[str, str | None]
+    encoders: dict[str, bool]
+    cores: int
+    gpu: str | None
+    memory_gib: dict[str, float]
+    free_disk_gib: dict[str, float]
+    presets: dict[str, dict[str, object]]
+    problems: list[str]
+
+
+def doctor(_terminal: Terminal) -> Outcome:
+    """Show versions, codecs, memory, disk and models. Exit code 1 says that something is missing."""
+    found = _look()
+    return Outcome({**found}, _text(found), exit_code=int(bool(found["problems"])))
+
+
+def _look() -> _Found:
+    import torch
+
+    from videoseg_r1.presets import PRESETS
+
+    problems: list[str] = []
+    found = _Found(
+        videoseg=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages={name: _version(name, problems) for name in _PACKAGES},
+        encoders={name: _encoder(name, problems) for name in ENCODERS},
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        memory_gib=_memory(),
+        free_disk_gib={path: round(shutil.disk_usage(path).free / _GIB, 1) for path in (str(Path.cwd()), tempfile.gettempdir())},
+        presets={},
+        problems=problems,
+    )
+    for name, preset in PRESETS.items():
+        found["presets"][name] = _preset(name, preset, problems)
+        if found["memory_gib"].get("available", preset.memory_gib) < preset.memory_gib:
+            problems.append(f"preset {name} needs {preset.memory_gib} GiB of memory")
+    return found
+
+
+def _version(package: str, problems: list[str]) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        problems.append(f"the package {package} is not installed")
+        return None
+
+
+def _encoder(name: str, problems: list[str]) -> bool:
+    from av.codec import Codec
+    from av.codec.codec import UnknownCodecError
+
+    try:
+        Codec(name, "w")
+    except UnknownCodecError:
+        problems.append(f"PyAV has no encoder {name}")
+        return False
+    return True
+
+
+def _memory() -> dict[str, float]:
+    """Return total and available memory; nothing where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return {"total": round(kib["MemTotal"] / 2**20, 1), "available": round(kib["MemAvailable"] / 2**20, 1)}
+
+
+def _preset(name: str, preset: Preset, problems: list[str]) -> dict[str, object]:
+    weights: list[str] = []
+    for locate in _weights(name):
+        try:
+            weights.append(str(locate()))
+        except VideosegError as error:
+            problems.append(f"preset {name}: {error}")
+    models = [f"{card.name} ({card.source}, {card.licence}): {card.role}" for card in preset.models]
+    return {"summary": preset.summary, "memory_gib": preset.memory_gib, "models": models, "weights": weights}
+
+
+def _weights(preset: str) -> tuple[Callable[[], Path], ...]:
+    from videoseg_r1.lite import backbone, saliency, sentences
+
+    return {"lite": (backbone.weights_path, saliency.weights_path, sentences.model_folder)}[preset]
+
+
+def _text(found: _Found) -> str:
+    lines = [f"videoseg {found['videoseg']}, Python {found['python']}, {found['platform']}"]
+    lines += [f"{name:<24}{version or 'missing'}" for name, version in found["packages"].items()]
+    lines += [f"encoder {name:<16}{'there' if there else 'missing'}" for name, there in found["encoders"].items()]
+    lines += [f"{'cores':<24}{found['cores']}", f"{'GPU':<24}{found['gpu'] or 'none'}"]
+    lines += [f"memory {key:<17}{amount} GiB" for key, amount in found["memory_gib"].items()]
+    lines += [f"disk free {amount:>8} GiB     {folder}" for folder, amount in found["free_disk_gib"].items()]
+    for name, preset in found["presets"].items():
+        lines += [f"preset {name:<17}{preset['summary']}; {preset['memory_gib']} GiB"]
+        for key in ("models", "weights"):
+            values = preset[key]
+            lines += [f"{key:>22}  {value}" for value in (values if isinstance(values, list) else ())]
+    lines += [f"PROBLEM {problem}" for problem in found["problems"]] or ["nothing is missing"]
+    return "\n".join(lines)

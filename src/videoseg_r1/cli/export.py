@@ -1,0 +1,37 @@
+"""videoseg export: the masks of an earlier run in other formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videoseg_r1.cli.inputs import check_video
+from videoseg_r1.cli.options import FORMATS_HELP, OverwriteOption
+from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
+from videoseg_r1.cli.terminal import Outcome, Terminal
+
+
+def export(
+    terminal: Terminal,
+    *,
+    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A folder with result.json, and masks.json or masks/.")],
+    to: Annotated[str, typer.Option("--to", help="What to write, by commas: " + FORMATS_HELP)],
+    video: Annotated[Path | None, typer.Option("--video", metavar="FILE", help="Where the video is now, if it was moved.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.  [default: RUN_DIR]")] = None,
+    overwrite: OverwriteOption = False,
+) -> Outcome:
+    """Write the masks of an earlier run in other formats.
+
+    Example: videoseg export out --to matte,cutout
+    """
+    names, folder = formats_of(to), out or run
+    check_outputs(folder, names, overwrite=overwrite)
+    if video is not None:
+        check_video(video)
+
+    from videoseg_r1.saved import read_run
+
+    with terminal.progress() as progress:
+        return saved(read_run(run, video), folder, names, overwrite=overwrite, progress=progress)

@@ -1,0 +1,38 @@
+"""Options that several verbs share, so that one name means one thing everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+FORMATS_HELP = "overlay, cutout, prores, matte, card, png, rle, json, trace."
+DEFAULT_FORMATS = "overlay,png,rle,json,card,trace"
+PropagatorName: TypeAlias = Literal["memory", "flow"]
+
+VideoArg: TypeAlias = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file, a folder of frames, or a picture.")]
+OutOption: TypeAlias = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to; made if need be.")]
+FormatsOption: TypeAlias = Annotated[str, typer.Option("--formats", help="What to write, by commas: " + FORMATS_HELP)]
+OverwriteOption: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")]
+PresetOption: TypeAlias = Annotated[str, typer.Option("--preset", help="The models to use; `videoseg doctor` lists them.")]
+PropagatorOption: TypeAlias = Annotated[
+    PropagatorName, typer.Option("--propagator", help="What carries masks from frame to frame; flow is the simple baseline.")
+]
+SeedOption: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")]
+KeepPrefixOption: TypeAlias = Annotated[bool, typer.Option("--keep-prefix", help="Use the good frames of a damaged video.")]
+MaskOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--mask", metavar="FILE", help="Picture of the objects on a frame: indexed, or black and white.")
+]
+BoxOption: TypeAlias = Annotated[
+    str | None, typer.Option("--box", metavar="X1,Y1,X2,Y2", help="Box around the object on a frame, in pixels.")
+]
+PointOption: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--point", metavar="X,Y", help="Point on the object on a frame; may be repeated.")
+]
+NegPointOption: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--neg-point", metavar="X,Y", help="Point beside the object on a frame; may be repeated.")
+]
+FrameOption: TypeAlias = Annotated[
+    int | None, typer.Option("--frame", min=0, help="Number of the frame of the mask, box or points, counted from 0.  [default: 0]")
+]

@@ -1,0 +1,99 @@
+"""Outputs: refused before any work where they cannot be written, then written and told of."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videoseg_r1.cli.terminal import Outcome, Progress
+from videoseg_r1.errors import OutputError, OutputExists, UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from videoseg_r1.result import SegmentationResult
+
+_PROBE = bytes(1 << 16)
+
+
+def formats_of(text: str) -> list[str]:
+    """Return the names in a list with commas."""
+    return [name for name in (part.strip() for part in text.split(",")) if name]
+
+
+def check_outputs(folder: Path, formats: Sequence[str], *, overwrite: bool) -> None:
+    """Refuse what `export.save` would refuse after all the work.
+
+    Raises: UnknownName, UsageError: no such format, or none. OutputExists. OutputError: the folder cannot be written, or the disk is full.
+    """
+    from videoseg_r1.export import EXPORTS
+
+    if not formats:
+        raise UsageError("no format was chosen", fix=f"there are: {', '.join(EXPORTS)}")
+    unknown = next((name for name in formats if name not in EXPORTS), None)
+    if unknown is not None:
+        close = difflib.get_close_matches(unknown, EXPORTS, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise UnknownName("there is no such format", where=repr(unknown), fix=f"{meant}there are: {', '.join(EXPORTS)}")
+    there = [name for name in (EXPORTS[name].file_name for name in formats) if os.path.lexists(folder / name)]
+    if there and not overwrite:
+        fix = "choose another folder, or replace them (--overwrite)"
+        raise OutputExists("the output is there already", where=f"{folder}: {', '.join(there)}", fix=fix)
+    check_writable(folder)
+
+
+def check_new(folder: Path) -> None:
+    """Refuse a folder that holds anything, or cannot be written. Raises OutputExists, OutputError."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise OutputExists("the folder is not empty", where=str(folder), fix="choose another folder")
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written, by writing a little to where it will be. Raises OutputError."""
+    place = existing_part(folder)
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(_PROBE)
+            file.flush()
+    except OSError as error:
+        fix = "free some space, or choose a folder that may be written"
+        raise OutputError("nothing can be written here", where=str(place), why=error.strerror or str(error), fix=fix) from error
+
+
+def existing_part(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def saved(result: SegmentationResult, folder: Path, formats: Sequence[str], *, overwrite: bool, progress: Progress) -> Outcome:
+    """Write a result and tell of it. Raises: see `export.save`."""
+    from videoseg_r1.export import save
+
+    progress("save", 0, 1)
+    outputs = {name: str(path) for name, path in save(result, folder, formats, overwrite=overwrite).items()}
+    progress("save", 1, 1)
+    failed = result.reasoning is not None and result.reasoning.failed
+    return Outcome({**result.to_dict(), "outputs": outputs}, _summary(result, outputs), exit_code=int(failed))
+
+
+def _summary(result: SegmentationResult, outputs: dict[str, str]) -> str:
+    width, height = result.size
+    lines = [("video", f"{result.trace.video.name}, {result.num_frames} frames of {width} x {height}")]
+    lines += [("note", note) for note in result.info.notes]
+    if result.keyframes is not None:
+        first, last = result.keyframes.segment
+        lines.append(("frames", f"key segment {first} to {last}, target frame {result.keyframes.target_frame}"))
+    if result.reasoning is not None:
+        lines.append(("thinking", result.reasoning.text.replace("\n", "\n" + " " * 12)))
+    for track in result.tracks:
+        shown = sum(track.present(index) for index in range(result.num_frames))
+        lines.append((f"object {track.object_id}", f"in {shown} of {result.num_frames} frames, confidence {track.score:.2f}"))
+    if not result.tracks:
+        failed = result.reasoning is not None and result.reasoning.failed
+        lines.append(("answer", "the model gave no answer that can be used" if failed else "no target: nothing in this video fits"))
+    lines.append(("seconds", ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.timings_s.items())))
+    lines += outputs.items()
+    return "\n".join(f"{label:<10}  {text}" for label, text in lines)

@@ -1,0 +1,59 @@
+"""videoseg propagate: an object on one frame in, its masks in every frame out."""
+
+from __future__ import annotations
+
+from videoseg_r1.cli.inputs import check_video, given_of
+from videoseg_r1.cli.options import (
+    BoxOption,
+    FormatsOption,
+    FrameOption,
+    KeepPrefixOption,
+    MaskOption,
+    NegPointOption,
+    OutOption,
+    OverwriteOption,
+    PointOption,
+    PresetOption,
+    PropagatorOption,
+    VideoArg,
+)
+from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
+from videoseg_r1.cli.terminal import Outcome, Terminal
+from videoseg_r1.errors import InvalidPrompt
+
+
+def propagate(
+    terminal: Terminal,
+    *,
+    video: VideoArg,
+    out: OutOption,
+    mask: MaskOption = None,
+    box: BoxOption = None,
+    point: PointOption = None,
+    neg_point: NegPointOption = None,
+    frame: FrameOption = None,
+    formats: FormatsOption = "overlay,png,rle,json,trace",
+    preset: PresetOption = "lite",
+    overwrite: OverwriteOption = False,
+    keep_prefix: KeepPrefixOption = False,
+    propagator: PropagatorOption = "memory",
+) -> Outcome:
+    """Carry a mask, or what a box or points mean, from one frame through the whole video.
+
+    Example: videoseg propagate race.mp4 --mask first.png -o out
+
+    A mask with several numbers or colours holds several objects.
+    """
+    given = given_of(mask, box, point, neg_point, frame)
+    if not given:
+        raise InvalidPrompt("there is nothing to propagate", fix="give --mask FILE, --box X1,Y1,X2,Y2 or --point X,Y")
+    names = formats_of(formats)
+    check_outputs(out, names, overwrite=overwrite)
+    on_corrupt = check_video(video, keep_prefix=keep_prefix)
+
+    from videoseg_r1.presets import load
+
+    with terminal.progress() as progress:
+        segmenter = load(preset, propagator=propagator, on_corrupt=on_corrupt)
+        result = segmenter.propagate(video, given, on_progress=progress)
+        return saved(result, out, names, overwrite=overwrite, progress=progress)

@@ -1,0 +1,41 @@
+"""videoseg replay: the masks of a trace again, without the language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videoseg_r1.cli.inputs import check_video
+from videoseg_r1.cli.options import DEFAULT_FORMATS, FormatsOption, KeepPrefixOption, OutOption, OverwriteOption, VideoArg
+from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
+from videoseg_r1.cli.terminal import Outcome, Terminal
+
+
+def replay(
+    terminal: Terminal,
+    *,
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace.json that an earlier run wrote.")],
+    video: VideoArg,
+    out: OutOption,
+    formats: FormatsOption = DEFAULT_FORMATS,
+    overwrite: OverwriteOption = False,
+    keep_prefix: KeepPrefixOption = False,
+) -> Outcome:
+    """Make the masks of an earlier run again, from its trace.
+
+    Example: videoseg replay out/trace.json race.mp4 -o again
+    """
+    names = formats_of(formats)
+    check_outputs(out, names, overwrite=overwrite)
+
+    from videoseg_r1.presets import load
+    from videoseg_r1.result import Trace
+
+    known = Trace.read(trace)
+    on_corrupt = check_video(video, keep_prefix=keep_prefix)
+    with terminal.progress() as progress:
+        segmenter = load(known.preset, propagator=known.settings.get("propagator", "memory"), on_corrupt=on_corrupt)
+        result = segmenter.replay(known, video, on_progress=progress)
+        return saved(result, out, names, overwrite=overwrite, progress=progress)

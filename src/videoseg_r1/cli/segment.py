@@ -1,0 +1,76 @@
+"""videoseg segment: a video and a sentence in, masks and the reasoning out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from videoseg_r1.cli.inputs import check_video, given_of
+from videoseg_r1.cli.options import (
+    DEFAULT_FORMATS,
+    BoxOption,
+    FormatsOption,
+    FrameOption,
+    KeepPrefixOption,
+    MaskOption,
+    NegPointOption,
+    OutOption,
+    OverwriteOption,
+    PointOption,
+    PresetOption,
+    PropagatorOption,
+    SeedOption,
+    VideoArg,
+)
+from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
+from videoseg_r1.cli.terminal import Outcome, Terminal
+from videoseg_r1.errors import InvalidQuery
+
+
+def segment(
+    terminal: Terminal,
+    *,
+    video: VideoArg,
+    query: Annotated[
+        str | None, typer.Argument(metavar="QUERY", help="What to look for; only a label with --mask, --box or --point.")
+    ] = None,
+    out: OutOption,
+    formats: FormatsOption = DEFAULT_FORMATS,
+    preset: PresetOption = "lite",
+    seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
+    keep_prefix: KeepPrefixOption = False,
+    propagator: PropagatorOption = "memory",
+    mask: MaskOption = None,
+    box: BoxOption = None,
+    point: PointOption = None,
+    neg_point: NegPointOption = None,
+    frame: FrameOption = None,
+) -> Outcome:
+    """Find what a sentence asks for, and mask it in every frame.
+
+    Example: videoseg segment race.mp4 "the runner who overtakes last" -o out
+
+    With --mask, --box or --point on a frame, that object is followed and the sentence is not read.
+    """
+    given = given_of(mask, box, point, neg_point, frame)
+    if query is None and not given:
+        raise InvalidQuery(
+            "there is nothing to look for", fix='say it after the video, e.g. "the dog on the left", or give --mask or --box'
+        )
+    names = formats_of(formats)
+    check_outputs(out, names, overwrite=overwrite)
+
+    from videoseg_r1.presets import load
+    from videoseg_r1.prompts import clean_query
+
+    label = None if query is None else clean_query(query)
+    on_corrupt = check_video(video, keep_prefix=keep_prefix)
+    with terminal.progress() as progress:
+        segmenter = load(preset, propagator=propagator, on_corrupt=on_corrupt)
+        if given:
+            result = segmenter.propagate(video, given, query=label, on_progress=progress)
+        else:
+            result = segmenter.segment(video, label or "", seed=seed, on_progress=progress)
+        return saved(result, out, names, overwrite=overwrite, progress=progress)

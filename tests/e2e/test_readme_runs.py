@@ -1,0 +1,65 @@
+"""The README's commands and its Python, run as they stand, in order, in a folder with a short `clip.mp4`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from videoseg_r1.cli.demo import CLIP
+from videoseg_r1.video import open_video, write_video
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared"
+
+
+def _blocks(language: str) -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A project folder with the clip, and `shared` beside it where it is here, as the README's paths assume."""
+    room = tmp_path_factory.mktemp("readme")
+    if SHARED.is_dir():
+        (room / "shared").symlink_to(SHARED)
+    work = room / "project"
+    work.mkdir()
+    with resources.as_file(resources.files("videoseg_r1") / "demo" / CLIP) as source, open_video(source) as video:
+        # every fourth frame: the shown commands take the same way, in a quarter of the time
+        write_video(work / "clip.mp4", [frame.rgb for frame in video if frame.index % 4 == 0], fps=6.0)
+    return work
+
+
+def _run(command: list[str], folder: Path) -> None:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.timeout(400)
+def test_the_shown_commands_run(folder):
+    lines = [line for block in _blocks("console") for line in block.splitlines() if line.startswith("videoseg ")]
+    assert len(lines) >= 5
+    for line in lines:
+        if "shared/data" in line and not SHARED.is_dir():
+            continue
+        _run(shlex.split(line), folder)
+    for name in ("out/overlay.mp4", "out/card.png", "out/matte.mp4", "out/cutout.webm", "by-box/overlay.mp4", "again/overlay.mp4"):
+        assert (folder / name).stat().st_size > 1000
+
+
+@pytest.mark.timeout(300)
+def test_the_shown_python_runs(folder):
+    blocks = _blocks("python")
+    assert blocks
+    for block in blocks:
+        _run([sys.executable, "-c", block], folder)
+    assert (folder / "saved/overlay.mp4").is_file()

@@ -1,0 +1,51 @@
+"""Equal input, settings and seed give equal bytes; replaying a trace gives the same masks without the language stages."""
+
+from __future__ import annotations
+
+import itertools
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import videoseg_r1 as vs
+from videoseg_r1.cli.demo import CLIP, QUERY
+from videoseg_r1.video import open_video, write_video
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """Ten frames of the shipped clip, spread over it, so that the target enters late."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with resources.as_file(resources.files("videoseg_r1") / "demo" / CLIP) as source, open_video(source) as video:
+        write_video(path, [frame.rgb for frame in video.read(range(0, 120, 12))], fps=4.0)
+    return path
+
+
+def test_two_runs_give_the_same_bytes_and_replay_gives_the_same_masks(clip, tmp_path):
+    runs = []
+    for name in ("one", "two"):
+        result = vs.load("lite").segment(clip, QUERY, seed=3)
+        runs.append(result)
+        result.save(tmp_path / name, formats=["rle", "trace", "png"])
+    files = [sorted(path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*.*")) for name in ("one", "two")]
+    assert files[0] == files[1]
+    assert all((tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes() for path in files[0])
+    assert len(runs[0].tracks) == 1
+
+    again = vs.load("lite").replay(vs.Trace.read(tmp_path / "one" / "trace.json"), clip)
+    assert "reason" not in again.timings_s
+    assert all((again.masks(i) == runs[0].masks(i)).all() for i in range(runs[0].num_frames))
+
+
+def test_source_kinds_do_not_matter(clip):
+    """A file, its frames as an array, and an iterator over them hold the same pictures, so the masks are the same."""
+    with open_video(clip) as video:
+        frames = np.stack([frame.rgb for frame in video])
+    seed = np.zeros(frames.shape[1:3], bool)
+    seed[150:300, 150:330] = True
+    segmenter = vs.load("lite")
+    results = [segmenter.propagate(source, {5: seed}) for source in (clip, frames, iter(frames))]
+    for one, other in itertools.pairwise(results):
+        assert all((one.mask(i) == other.mask(i)).all() for i in range(len(frames)))
