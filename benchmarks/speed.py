@@ -21,8 +21,9 @@ import time
 from pathlib import Path
 
 from videoseg_r1.lite.backbone import load_backbone
-from videoseg_r1.lite.propagator import BothWays, flow_propagator, lite_propagator
+from videoseg_r1.lite.propagator import flow_propagator, lite_propagator
 from videoseg_r1.masks import read_mask
+from videoseg_r1.propagator import BothWays
 from videoseg_r1.video import open_video
 
 

@@ -19,8 +19,9 @@ from videoseg_r1.lite.appearance import AppearanceModel, Example
 from videoseg_r1.lite.backbone import Backbone, load_backbone, prepare
 from videoseg_r1.lite.crop import Crop, crop_around, still_fits
 from videoseg_r1.lite.window import WindowKeys, cut_windows, read
+from videoseg_r1.propagator import Tracked
 from videoseg_r1.types import BoolMask, RgbImage
-from videoseg_r1.xmem import MemoryStore
+from videoseg_r1.xmem.store import MemoryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,6 @@ class _Stored:
     cover: torch.Tensor
     example: Example
     windows: WindowKeys | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """Masks of one frame, bool (N, H, W), no two overlapping, and a confidence in 0..1 for each object."""
-
-    masks: BoolMask
-    confidence: tuple[float, ...]
 
 
 class Tracker:

@@ -1,0 +1,176 @@
+"""The language side of `lite` before its language model: a voter and a reasoner that compare words with what perception found.
+
+Both are deterministic. The thinking text states the evidence that decided, nothing else. Not here: order of events, counting,
+several targets; the trained model answers those from the same transcript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from videoseg_r1.errors import ModelError
+from videoseg_r1.lite.perception import scene_of
+from videoseg_r1.lite.regions import Region
+from videoseg_r1.lite.scoring import Judgement, judge
+from videoseg_r1.lite.tracks import follow
+from videoseg_r1.lite.transcript import describe
+from videoseg_r1.lite.words import Query, understand
+from videoseg_r1.masks.geometry import center_of, negative_point_of
+from videoseg_r1.masks.labels import resize_mask
+from videoseg_r1.prompts import ParseFailure, format_reply, parse_reply
+from videoseg_r1.sampler import uniform
+from videoseg_r1.stages import Context, Shown
+from videoseg_r1.types import Cue, Frame, Reasoning
+
+LOOKS = 8
+"""Frames looked at in the whole video, and in the segment that a question is about."""
+_KNOWN = 0.6  # similarity from which a noun is in the vocabulary, so that not seeing it means something
+_PRESENT = 0.5
+_HALF_EVIDENCE = 0.03  # class evidence at which presence is 0.5
+
+
+class LiteVoter:
+    """A `Voter` over what perception sees: when the thing that fits best is visible, and when it is seen best.
+
+    Votes differ in how strict they are: each interval vote asks for another share of the best view, each position vote weighs size
+    against clarity differently. Args: `device` of the networks.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
+
+    def intervals(self, frames: Shown, query: str, k: int) -> list[tuple[float, float] | None]:
+        """Return k intervals in percent of the frames shown; None for each when nothing was seen."""
+        views = self._views(frames, query)
+        if not views:
+            return [None] * k
+        quality = {region.index: view_quality(region, 0.5, unchanged) for region, unchanged in views}
+        best = max(quality.values())
+        votes: list[tuple[float, float] | None] = []
+        for share in np.linspace(0.2, 0.6, k):
+            good = [index for index, value in quality.items() if value >= share * best]
+            votes.append(_around(good, frames.indices))
+        return votes
+
+    def positions(self, frames: Shown, query: str, m: int) -> list[float | None]:
+        """Return m positions in percent of the frames shown; None for each when nothing was seen."""
+        views = self._views(frames, query)
+        if not views:
+            return [None] * m
+        first, last = frames.indices[0], frames.indices[-1]
+        picks = [_best_view(views, float(power)) for power in np.linspace(0.3, 0.7, m)]
+        middle = sorted(picks)[len(picks) // 2]
+        # votes for two far ends must not average to a frame that nobody asked for
+        near = (last - first) / LOOKS
+        picks = [pick if abs(pick - middle) <= near else middle for pick in picks]
+        return [float(np.floor(1000 * (pick - first + 0.5) / (last - first + 1)) / 10) for pick in picks]
+
+    def _views(self, frames: Shown, query: str) -> list[tuple[Region, float]]:
+        """Return the views of the best thing in the stretch that is shown, each with its unchanged part."""
+        if not frames.indices:
+            return []
+        first, last = frames.indices[0], frames.indices[-1]
+        scene = scene_of(frames.video, self._device)
+        scans = scene.scan(frames.video, looks(frames.video.num_frames, (first, last)))
+        tracks = follow(scans)
+        here = [track for track in tracks if any(first <= index <= last for index in track.regions)]
+        if not here:
+            return []
+        track = judge(understand(query), here, (first + last) // 2)[0].track
+        return [(region, scene.unchanged(region, scans)) for index, region in track.regions.items() if first <= index <= last]
+
+
+def looks(num_frames: int, segment: tuple[int, int]) -> list[int]:
+    """Return the frames that are looked at for a question about a segment: some of the whole video, some of the segment.
+
+    They depend on nothing else, so that an answer does not depend on what was asked before.
+    """
+    return sorted({*uniform(0, num_frames - 1, LOOKS), *uniform(*segment, LOOKS)})
+
+
+def _best_view(views: Sequence[tuple[Region, float]], size_power: float) -> int:
+    return max(views, key=lambda view: (view_quality(view[0], size_power, view[1]), -view[0].index))[0].index
+
+
+def view_quality(region: Region, size_power: float, unchanged: float) -> float:
+    """Return how good a view of a thing is: large, clear, not cut off by the border, without background that was taken along."""
+    return region.area**size_power * region.confidence**4 * (0.6 if region.cut else 1.0) * (1 - unchanged) ** 2
+
+
+class Matcher:
+    """A `Reasoner`: picks the thing that fits the query best, or none. Args: `device` of the networks."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
+
+    def reason(self, target: Frame, context: Context, query: str) -> Reasoning:
+        """Return the evidence as thinking text and one cue, or none when what is asked for was not seen.
+
+        Raises: WeightsMissing, ModelError: a network cannot be loaded.
+        """
+        scene = scene_of(context.video, self._device)
+        frames = looks(context.video.num_frames, context.pick.segment)
+        tracks = follow(scene.scan(context.video, sorted({*frames, target.index})))
+        here = [track for track in tracks if target.index in track.regions]
+        wanted = understand(query)
+        judged = judge(wanted, here, target.index)
+        presence = _presence(wanted, judged)
+        found = judged[:1] if presence >= _PRESENT else []
+        size = target.rgb.shape[1], target.rgb.shape[0]
+        cues = [cue_of(j.region, size) for j in found]
+        text = _thinking(wanted, judged, found, target.index, context.video.num_frames, size)
+        reply = format_reply(text, cues, size)
+        reasoning = parse_reply(reply, frame_size=size)
+        if isinstance(reasoning, ParseFailure):
+            raise ModelError("The matcher's own reply cannot be read", where=reasoning.kind, why=reasoning.detail)
+        return Reasoning(reasoning.text, reasoning.cues, reasoning.num_tokens, reply, presence, notes=reasoning.notes)
+
+
+def _presence(query: Query, judged: Sequence[Judgement]) -> float:
+    """Return 0..1: how sure it is that the thing is there. A noun that the vocabulary does not hold cannot be missed."""
+    if not judged:
+        return 0.0
+    if not query.noun or query.known < _KNOWN:
+        return 0.75
+    best = max(j.evidence for j in judged)
+    return best / (best + _HALF_EVIDENCE)
+
+
+def cue_of(region: Region, size: tuple[int, int]) -> Cue:
+    """Return box, a point deep inside and a point beside a region, in pixels of a frame of this size (width, height)."""
+    mask = resize_mask(region.mask, size)
+    point = center_of(mask)
+    negative = negative_point_of(mask)
+    return Cue(region.box, (point,), (negative,) if negative else ())
+
+
+def _around(good: Sequence[int], shown: Sequence[int]) -> tuple[float, float]:
+    """Return the interval that covers these frames, half a step wider on each side, in percent of the frames shown."""
+    span = shown[-1] - shown[0]
+    if span == 0:
+        return 0.0, 100.0
+    half_step = 50 / (min(LOOKS, span + 1) - 1)
+    low = 100 * (min(good) - shown[0]) / span - half_step
+    high = 100 * (max(good) - shown[0]) / span + half_step
+    return float(np.floor(max(0.0, low))), float(np.ceil(min(100.0, high)))
+
+
+def _thinking(
+    query: Query, judged: Sequence[Judgement], found: Sequence[Judgement], target: int, num_frames: int, size: tuple[int, int]
+) -> str:
+    """Return the evidence in words: what was looked for, what is there, what decided."""
+    asked = f'Looking for "{query.noun}"' if query.noun else "The query names no kind of thing"
+    hints = [*(word for group in query.colours for word in group[:1]), *query.places, *query.sizes, *query.motions]
+    asked += f", with the hints {', '.join(hints)}." if hints else "."
+    lines = [f"{n}. {describe(j.track, target, num_frames, size)}" for n, j in enumerate(judged, 1)]
+    if not judged:
+        return f"{asked} Nothing stands out in frame {target}."
+    if not found:
+        return "\n".join([asked, *lines, f"None looks like it: the best evidence is {max(j.evidence for j in judged):.3f}. No target."])
+    best = found[0]
+    reasons = [f"{name} {value:+.2f}" for name, value in best.terms.items() if abs(value) >= 0.05]
+    decided = f" It leads by: {', '.join(reasons)}." if len(judged) > 1 and reasons else ""
+    evidence = f" Class evidence {best.evidence:.2f}." if query.noun else ""
+    return "\n".join([asked, *lines, f"Choice: 1, with {best.share:.2f} of the score.{evidence}{decided}"])
