@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -56,28 +56,30 @@ def by_text(segmenter: TextSegmenter, seed: int = 0) -> Predictor:
     A clip stays open for its next expression, so that a segmenter can use again what it learned of it; the seconds of a sample
     are those it really took.
     """
-    clip = _OpenClip()
+    clips = _OpenClips()
 
     def predict(sample: Sample) -> Prediction:
-        found = segmenter.segment(clip.video_of(sample), sample.query, seed=seed)
+        found = segmenter.segment(clips.video_of(sample), sample.query, seed=seed)
         return Prediction(_masks_of(found), found.keyframes.target_frame if found.keyframes else None)
 
     return predict
 
 
-class _OpenClip:
-    """The clip of the last sample, open until a sample of another clip comes."""
+class _OpenClips:
+    """The clips of the latest samples, kept open: the expressions of a clip, or of its few mosaics, come one after the other."""
+
+    _MAX_OPEN = 4
 
     def __init__(self) -> None:
-        self._video_id: str | None = None
-        self._stack = ExitStack()
+        self._open: OrderedDict[str, Video] = OrderedDict()
 
     def video_of(self, sample: Sample) -> Video:
-        if sample.video_id != self._video_id:
-            self._stack.close()
-            self._video = self._stack.enter_context(sample.open())
-            self._video_id = sample.video_id
-        return self._video
+        if sample.video_id not in self._open:
+            self._open[sample.video_id] = sample.open()
+        self._open.move_to_end(sample.video_id)
+        while len(self._open) > self._MAX_OPEN:
+            self._open.popitem(last=False)[1].close()
+        return self._open[sample.video_id]
 
 
 def by_given_mask(propagator: MaskPropagator) -> Predictor:
