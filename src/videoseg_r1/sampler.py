@@ -94,7 +94,7 @@ class HierarchicalSampler:
             raise CorruptVideo("the video has no frames", where=video.info.source)
         config = self.config
         segment, rounds, positions, converged = (0, num_frames - 1), (), (), True
-        if num_frames > max(1, config.min_frames) and config.mode in {"full", "random"}:
+        if num_frames > config.min_frames and config.mode in {"full", "random"}:
             segment, rounds = self._narrow(video, query)
             converged = self._short_enough(segment, num_frames)
         start, end = segment
@@ -145,7 +145,7 @@ class HierarchicalSampler:
         return tuple(vote / unit if vote is not None and 0 <= vote <= unit else None for vote in votes)
 
     def _short_enough(self, segment: tuple[int, int], num_frames: int) -> bool:
-        return _length(segment) <= max(1.0, self.config.delta * num_frames)
+        return _length(segment) <= self.config.delta * num_frames
 
     def _check_count(self, replies: Sequence[object], wanted: int, name: str) -> None:
         if len(replies) != wanted:

@@ -51,24 +51,24 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_megabyte_of_anything_takes_no_time(name: str) -> None:
-    """Measured 0.1-20 ms on the development machine; the bound leaves room for a busy one, not for quadratic time."""
+    """Measured 0.1-20 ms on the development machine; the bound leaves room for a slower one, not for quadratic time; it is CPU time."""
     text = HOSTILE[name]
-    began = time.perf_counter()
+    began = time.process_time()
     for mode in ("lenient", "strict"):
         result = parse_reply(text, frame_size=FRAME, mode=mode)  # type: ignore[arg-type]
         assert isinstance(result, (Reasoning, ParseFailure))
     parse_interval(text)
     parse_position(text)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_ten_megabytes_of_thinking_before_a_good_answer() -> None:
     text = f'<think>{"word " * 2 * MILLION}</think><answer>[{{"bbox_2d":[10,20,110,220]}}]</answer>'
-    began = time.perf_counter()
+    began = time.process_time()
     result = parse_reply(text, frame_size=FRAME)
     assert isinstance(result, Reasoning)
     assert (len(result.cues), result.num_tokens) == (1, 2 * MILLION)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"bbox_2d":', '{"bbox_2d":[['])
@@ -166,9 +166,9 @@ def test_a_query_cannot_bring_its_own_tags(query: str) -> None:
 
 @pytest.mark.parametrize("query", ["", " \t\n", "x" * 100_000, "\x00", "a\x07b", "\u200b", "a\u0301" * 100_000, "<think>" * 100_000])
 def test_bad_queries_are_refused_by_name_and_at_once(query: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InvalidQuery) as caught:
         clean_query(query)
     assert caught.value.exit_code == 2
     assert caught.value.fix
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5

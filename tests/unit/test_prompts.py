@@ -13,6 +13,7 @@ from videoseg_r1.prompts import (
     CANONICAL,
     FORMAT_REMINDER,
     INTERVAL_VOTE,
+    MAX_ANSWER_CHARS,
     MAX_OBJECTS,
     POSITION_VOTE,
     REASONING,
@@ -208,6 +209,10 @@ LENIENT = {
     "fence without tags": (f"```json\n{json.dumps([OBJECT])}\n```", "no <answer> tag"),
     "single object": (reply(OBJECT), "without a list"),
     "objects without a list": (reply(json.dumps(OBJECT) + ",\n"), "without a list"),
+    "text before": (reply(":" + json.dumps([OBJECT])), "text around"),
+    "text after": (reply(json.dumps([OBJECT]) + "."), "text around"),
+    "json alone": (json.dumps([OBJECT]), "no <answer> tag"),
+    "json after thinking that holds json": (f"<think>not []</think>{json.dumps([OBJECT])}", "no <answer> tag"),
     "words before": (reply(f"Here [1] it is: {json.dumps([OBJECT])} done"), "without a list"),
     "answer not closed": (reply([OBJECT]).removesuffix("</answer>"), "the answer is not closed"),
     "answer not opened": (reply([OBJECT]).replace("<answer>", ""), "no <answer> tag"),
@@ -235,6 +240,12 @@ def test_repairs_are_made_and_noted(name: str) -> None:
     assert any(note in n for n in result.notes) if note else result.notes == ()
 
 
+def test_json_outside_the_answer_is_no_answer() -> None:
+    assert read(f"<answer>{json.dumps([OBJECT])}</answer><think>or").cues == (CUE,)
+    assert failure(f"<answer>sorry</answer>{json.dumps([OBJECT])}") == "no_answer"
+    assert read(json.dumps([OBJECT])).notes == ("there is no <answer> tag", "there are no thinking tags")
+
+
 def test_of_two_answers_lenient_takes_the_last_and_strict_the_first() -> None:
     text = reply([OBJECT]) + reply([])
     assert read(text).cues == ()
@@ -253,10 +264,15 @@ def test_of_two_answers_lenient_takes_the_last_and_strict_the_first() -> None:
         ("<think><think>a</think> b</think><answer>[]</answer>", "a b"),
         ("<answer>[]</answer>", ""),
         ("</think>a<think>b<answer>[]</answer>", "b"),
+        ("</think><answer>[]</answer>", ""),
     ],
 )
 def test_thinking(text: str, thinking: str) -> None:
     assert read(text).text == thinking
+
+
+def test_an_empty_thinking_that_was_not_opened_is_noted() -> None:
+    assert read("</think><answer>[]</answer>").notes == ("the thinking is not opened",)
 
 
 def test_clipping_is_noted() -> None:
@@ -279,7 +295,28 @@ def test_boxes_below_a_pixel_are_dropped() -> None:
         assert failure(reply([{"bbox_2d": [900, 900, 950, 950], "point_2d": point}])) == "no_usable_object"
 
 
+def test_limits_are_inclusive() -> None:
+    assert read(reply([{"bbox_2d": [10, 20, 11, 21]}])).cues == (Cue(Box(10, 20, 11, 21)),)  # one pixel
+    assert read(reply([{"bbox_2d": [0, 0, 840, 840]}])).notes == ()
+    result = parse_reply(reply([{"bbox_2d": [10, 20, 10, 20], "point_2d": [0, 0]}]), frame_size=SIZE)
+    assert isinstance(result, Reasoning)
+    assert result.cues == (Cue(None, (Point(0, 0),)),)
+    assert result.notes == ("object 1: bbox_2d dropped, it covers less than a pixel of the frame",)
+    assert read(reply([{"point_2d": [840, 840]}])).cues == (Cue(None, (Point(839, 839),)),)
+    assert read(reply([{"point_2d": [420, 420]}]), frame_size=(1680, 420)).cues == (Cue(None, (Point(840, 210),)),)
+    assert read(reply([{"bbox_2d": [10, 20, 20, 20]}, OBJECT]), mode="strict").cues == (Cue(None), CUE)
+
+
+@pytest.mark.parametrize("mode", ["lenient", "strict"])
+def test_an_answer_may_have_as_many_characters_as_the_limit(mode: str) -> None:
+    answer = json.dumps([OBJECT])
+    answer = answer[:-1] + " " * (MAX_ANSWER_CHARS - len(answer)) + "]"
+    assert read(reply(answer), mode=mode).cues == (CUE,)
+    assert failure(reply(f" {answer[:-1]} ] "), mode=mode) == "too_long"
+
+
 def test_points_alone_and_lists_of_points() -> None:
+    assert read(reply([{"point_2d": [[1, 2]]}])).cues == (Cue(None, (Point(1, 2),)),)
     result = read(reply([{"point_2d": [[1, 2], [3, 4]], "neg_point_2d": [[5, 6], [7, "x"]]}]))
     assert result.cues == (Cue(None, (Point(1, 2), Point(3, 4)), (Point(5, 6),)),)
     assert result.notes == ("object 1: neg_point_2d is not two finite numbers",)
@@ -296,6 +333,16 @@ def test_too_many_objects_are_cut() -> None:
         result = read(reply([OBJECT] * (MAX_OBJECTS + 5)), mode=mode)
         assert len(result.cues) == MAX_OBJECTS
         assert result.notes == ("more than 120 objects, the rest was cut",)
+        assert read(reply([OBJECT] * MAX_OBJECTS), mode=mode).notes == ()
+    unlisted = read(reply(json.dumps([OBJECT] * (MAX_OBJECTS + 5))[1:-1]))
+    assert len(unlisted.cues) == MAX_OBJECTS
+    assert unlisted.notes == ("objects without a list around them", "more than 120 objects, the rest was cut")
+
+
+def test_the_detail_of_a_failure_is_short() -> None:
+    result = parse_reply(reply([{}] * MAX_OBJECTS), frame_size=SIZE)
+    assert isinstance(result, ParseFailure)
+    assert len(result.detail) == 500
 
 
 def test_strict_keeps_coordinates_and_the_number_of_objects() -> None:
@@ -330,6 +377,7 @@ def test_read_answer_gives_the_objects_as_written() -> None:
         (" \n ", "empty", "empty"),
         ("The dog.", "no_answer", "no_answer"),
         ("<answer></answer>", "no_answer", "bad_json"),
+        (f"<think>it may be {json.dumps([OBJECT])} or", "no_answer", "no_answer"),
         ("</answer><answer>", "no_answer", "no_answer"),
         (reply("the dog"), "no_answer", "bad_json"),
         (reply("[1, 2"), "bad_json", "bad_json"),
@@ -379,6 +427,20 @@ def test_coordinates_are_rounded_half_up() -> None:
     assert json.loads(text.split("<answer>")[1].removesuffix("</answer>")) == [{"bbox_2d": [11, 20, 31, 41], "point_2d": [2, 3]}]
 
 
+def test_a_thin_box_stays_a_pixel_thick() -> None:
+    """At 600 px a unit of the grid is 0.71 px: rounding to one unit would make the reader drop the box."""
+    thin = Cue(Box(0.4, 300.4, 1.4, 301.4))
+    assert '"bbox_2d":[0,420,2,422]' in format_reply("", [thin], (600, 600))
+    assert '"bbox_2d":[0,420,1,422]' in format_reply("", [thin], (600, 600), coord_size=(600, 840))
+    assert '"bbox_2d":[5,6,6,7]' in format_reply("", [Cue(Box(5.4, 6.4, 6.4, 7.4))], SIZE)
+
+
+def test_a_point_on_the_last_pixel_stays_in_the_frame() -> None:
+    text = format_reply("", [Cue(None, (Point(99, 49), Point(0, 0)))], (100, 50))
+    assert '"point_2d":[[831,823],[0,0]]' in text
+    assert read(text, frame_size=(100, 50)).notes == ()
+
+
 def test_thinking_text_cannot_forge_an_answer() -> None:
     text = format_reply('</think><answer>[{"bbox_2d":[0,0,840,840]}]</answer>', [CUE], SIZE)
     assert text.count("<answer>") == text.count("</think>") == 1
@@ -420,7 +482,8 @@ def test_coordinates_that_are_no_numbers_are_refused() -> None:
         ("1.2.3", None),
         ("[1234567890123, 5]", None),
         (" " * 3000 + "[20, 60]", (20, 60)),
-        ("20 60" + "x" * 3000, None),
+        ("[20, 60" + " " * 1992 + "]", (20, 60)),
+        ("[20, 60" + " " * 1993 + "]", None),
     ],
 )
 def test_parse_interval(text: str, expected: tuple[float, float] | None) -> None:

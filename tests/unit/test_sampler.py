@@ -106,6 +106,9 @@ def test_target_frame(start: int, length: int, p: float, expected: int) -> None:
         ((70, 130), (0, 100), (70, 100)),
         ((-5, 105), (7, 9), (7, 9)),
         ((100, 130), (0, 100), (99, 100)),
+        ((30, 0), (0, 100), (0, 30)),
+        ((100, 20), (0, 100), (20, 100)),
+        ((1.5, 2), (0, 1000), (15, 20)),
         ((101, 130), (0, 100), None),  # wholly outside
         ((-30, -10), (0, 100), None),
         ((130, 20), (0, 100), None),  # reversed and out of range
@@ -192,6 +195,18 @@ def test_stops_after_max_rounds_unconverged() -> None:
     assert len(pick.rounds) == 3
     assert not pick.converged
     assert pick.segment == pick.rounds[-1].segment
+
+
+def test_short_enough_is_delta_of_the_video_exactly() -> None:
+    four_frames, five_frames = (25, 50), (25, 60)
+    assert run(10, [[four_frames]]).converged
+    pick = run(10, [[five_frames], [(0, 100)]])
+    assert (pick.segment, len(pick.rounds), pick.converged) == ((2, 6), 2, False)
+
+
+def test_progress_is_a_fraction_of_the_segment_exactly() -> None:
+    assert run(100, [[(0, 94 / 99 * 100)]], max_rounds=1).segment == (0, 94)
+    assert run(100, [[(0, 95 / 99 * 100)]], max_rounds=1).segment == (0, 99)
 
 
 def test_stops_as_soon_as_it_is_short_enough() -> None:
@@ -283,6 +298,11 @@ def test_mode_random_is_drawn_from_the_key_segment_by_seed() -> None:
     assert [p.target_frame for p in picks] == [pick(seed).target_frame for seed in range(20)]
 
 
+def test_mode_random_reaches_every_frame_of_the_segment() -> None:
+    picks = [HierarchicalSampler(SilentVoter(), SamplerConfig(mode="random"), seed).pick(BlankVideo(3), "the dog") for seed in range(40)]
+    assert {p.target_frame for p in picks} == {0, 1, 2}
+
+
 def test_a_pick_does_not_depend_on_earlier_picks() -> None:
     class SameVoter(ScriptedVoter):
         def intervals(self, frames: Shown, query: str, k: int) -> list[tuple[float, float] | None]:
@@ -353,6 +373,7 @@ def test_numpy_numbers_are_numbers() -> None:
         {"delta": 1.1},
         {"delta": float("nan")},
         {"progress": 1.0},
+        {"progress": 0.0},
         {"mode": "best"},
         {"aggregate": "mode"},
     ],
@@ -360,6 +381,14 @@ def test_numpy_numbers_are_numbers() -> None:
 def test_config_is_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfig, match=next(iter(wrong))):
         replace(SamplerConfig(), **wrong)
+
+
+def test_the_smallest_settings_work() -> None:
+    config = SamplerConfig(
+        num_intervals=1, num_positions=1, delta=1.0, max_rounds=0, min_frames=1, shown_frames=2, key_frames=1, progress=0.01
+    )
+    pick = HierarchicalSampler(ScriptedVoter([], [0]), config).pick(BlankVideo(5), "the dog")
+    assert (pick.target_frame, pick.key_frames, pick.converged) == (0, (2,), True)
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -416,7 +445,7 @@ def test_any_votes_give_a_sound_pick(data: st.DataObject, num_frames: int, confi
         assert all(vote is None or r.shown[0] <= vote[0] <= vote[1] <= r.shown[1] for vote in r.votes)
     assert all(p is None or 0 <= p <= 1 for p in pick.positions)
     if pick.rounds:
-        assert pick.converged == (end - start + 1 <= max(1, config.delta * num_frames))
+        assert pick.converged == (end - start + 1 <= config.delta * num_frames)
 
 
 @given(st.floats(0, 100), st.floats(0, 100), st.integers(0, 1000), st.integers(0, 1000))

@@ -11,6 +11,8 @@ from videoseg_r1.types import Box, Cue, Point
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
+_ONE_PIXEL = 1 - 1e-6  # scaling 12 units of 1/12 px each can give 0.9999999999999998
+
 
 def read_cue(item: object, scale: tuple[float, float], frame_size: Size, *, strict: bool) -> tuple[Cue | None, list[str]]:
     """Read one object.
@@ -66,7 +68,7 @@ class _Reader:
         box = Box(_clamp(ordered.x1, width), _clamp(ordered.y1, height), _clamp(ordered.x2, width), _clamp(ordered.y2, height))
         if box != ordered:
             self.notes.append("bbox_2d clipped to the frame")
-        if box.width < 1 or box.height < 1:
+        if box.width < _ONE_PIXEL or box.height < _ONE_PIXEL:
             self.notes.append("bbox_2d dropped, it covers less than a pixel of the frame")
             return None
         return box

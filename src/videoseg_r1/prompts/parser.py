@@ -125,25 +125,26 @@ def _lenient_answer(text: str) -> Answer | ParseFailure:
             items, remarks = decoded
             return Answer(tuple(items), start, (*notes, *remarks))
         failure = failure or decoded
-    return failure or ParseFailure("no_answer", "there is no text after the thinking")
+    return failure or ParseFailure("no_answer", "the thinking does not end and no answer follows")
 
 
 def _candidates(text: str) -> Iterator[tuple[int, str, list[str]]]:
     """Yield (start, text, notes) of where an answer can be: the last `<answer>`, the first one, or the JSON after the thinking."""
     first, last = text.find(ANSWER), text.rfind(ANSWER)
-    for start in dict.fromkeys((last, first)):
-        if start >= 0:
-            end = text.find(ANSWER_END, start)
-            notes = ["the answer is not closed"] if end < 0 else []
-            if first != last:
-                notes.append(f"more than one {ANSWER}, the {'last' if start == last else 'first'} is used")
-            yield start, text[start + len(ANSWER) : end if end >= 0 else len(text)], notes
     if first < 0:
-        thought = text.rfind(THINK_END)
-        start = thought + len(THINK_END) if thought >= 0 else 0
-        start = max(start, _json_start(text, start))
-        end = text.find(ANSWER_END, start)
-        yield start, text[start : end if end >= 0 else len(text)], [f"there is no {ANSWER} tag"]
+        if THINK in text and THINK_END not in text:
+            return  # objects named in a thought that never ended are candidates, not the answer
+        before, tag, _ = text.rpartition(THINK_END)
+        thought = len(before) + len(tag)
+        start = max(thought, _json_start(text, thought))
+        yield start, text[start:].partition(ANSWER_END)[0], [f"there is no {ANSWER} tag"]
+        return
+    for start in dict.fromkeys((last, first)):
+        content, closed, _ = text[start + len(ANSWER) :].partition(ANSWER_END)
+        notes = [] if closed else ["the answer is not closed"]
+        if first != last:
+            notes.append(f"more than one {ANSWER}, the {'last' if start == last else 'first'} is used")
+        yield start, content, notes
 
 
 def _json_start(text: str, start: int = 0) -> int:
@@ -205,13 +206,9 @@ def _too_long(content: str) -> ParseFailure:
 
 def _thinking(head: str) -> tuple[str, list[str]]:
     """Return the thinking text in what precedes the answer, without tags, and what was missing around it."""
-    start, end = head.find(THINK), head.rfind(THINK_END)
-    note = ""
-    if start < 0 and end < 0:
-        note = "there are no thinking tags"
-    elif start < 0:
-        note = "the thinking is not opened"
-    elif end < start:
-        note = "the thinking is not closed"
-    inner = head[start + len(THINK) if start >= 0 else 0 : end if end > start else len(head)]
-    return inner.replace(THINK, "").replace(THINK_END, "").strip(), [note] if note else []
+    _, opened, rest = head.partition(THINK)
+    inner, closed, last = (rest if opened else head).rpartition(THINK_END)
+    notes: list[str] = []
+    if not opened or not closed:
+        notes.append("there are no thinking tags" if opened == closed else f"the thinking is not {'closed' if opened else 'opened'}")
+    return (inner if closed else last).replace(THINK, "").replace(THINK_END, "").strip(), notes

@@ -32,8 +32,6 @@ def parse_position(text: str) -> float | None:
 def _numbers(text: str, wanted: int) -> list[float]:
     """Return the numbers of the last answer, at most one more than wanted; none of an answer that is too long to be one."""
     tag = ANSWER if ANSWER in text else THINK_END
-    start = text.rfind(tag) + len(tag) if tag in text else 0
-    end = text.find(ANSWER_END, start)
-    content = text[start : end if end >= 0 else len(text)].strip()
+    content = text.rpartition(tag)[2].partition(ANSWER_END)[0].strip()
     found = _NUMBER.finditer(content) if len(content) <= MAX_VOTE_CHARS else ()
     return [float(match.group()) for match in islice(found, wanted + 1)]
