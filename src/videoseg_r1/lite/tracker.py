@@ -112,7 +112,10 @@ class Tracker:
         else:
             cover = crop.to_grid(masks).to(features.device)
             tracked = Tracked(masks, (1.0,) * len(masks))
-        self._remember(_Stored(crop, features, cover, Example(cues, cover.flatten(1).T.contiguous())), anchor=masks is not None)
+        # neighbouring cells say nearly the same: of a frame that was not given, the appearance model learns from every third
+        every = 1 if masks is not None else 3
+        example = Example(cues[::every], cover.flatten(1).T[::every].contiguous())
+        self._remember(_Stored(crop, features, cover, example), anchor=masks is not None)
         self._last = tracked.masks
         return tracked
 
