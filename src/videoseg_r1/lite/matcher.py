@@ -28,7 +28,7 @@ LOOKS = 8
 """Frames looked at in the whole video, and in the segment that a question is about."""
 _KNOWN = 0.6  # similarity from which a noun is in the vocabulary, so that not seeing it means something
 _PRESENT = 0.5
-_HALF_EVIDENCE = 0.03  # class evidence at which presence is 0.5
+_HALF_EVIDENCE = 0.05  # class evidence at which presence is 0.5, as a share of the strongest class that was seen
 
 
 class LiteVoter:
@@ -129,13 +129,18 @@ class Matcher:
 
 
 def _presence(query: Query, judged: Sequence[Judgement]) -> float:
-    """Return 0..1: how sure it is that the thing is there. A noun that the vocabulary does not hold cannot be missed."""
+    """Return 0..1: how sure it is that the thing is there.
+
+    A noun that the vocabulary does not hold cannot be missed. Where the classifier is unsure of everything, as with drawn figures,
+    little evidence means less than where it is sure of something else: evidence counts relative to the strongest class.
+    """
     if not judged:
         return 0.0
     if not query.noun or query.known < _KNOWN:
         return 0.75
-    best = max(j.evidence for j in judged)
-    return best / (best + _HALF_EVIDENCE)
+    best = max(judged, key=lambda j: j.evidence)
+    surest = float(best.track.mean_classes().max())
+    return best.evidence / (best.evidence + _HALF_EVIDENCE * surest)
 
 
 def cue_of(region: Region, size: tuple[int, int]) -> Cue:
