@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import videoseg_r1 as vs
-from videoseg_r1.cli.demo import CLIP, QUERY
+from videoseg_r1.cli.demo import CLIP
 from videoseg_r1.video import open_video, write_video
 
 
@@ -26,7 +26,7 @@ def clip(tmp_path_factory) -> Path:
 def test_two_runs_give_the_same_bytes_and_replay_gives_the_same_masks(clip, tmp_path):
     runs = []
     for name in ("one", "two"):
-        result = vs.load("lite").segment(clip, QUERY, seed=3)
+        result = vs.load("lite").segment(clip, "the animal that stretches its arms", seed=3)
         runs.append(result)
         result.save(tmp_path / name, formats=["rle", "trace", "png"])
     files = [sorted(path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*.*")) for name in ("one", "two")]

@@ -19,7 +19,7 @@ from videoseg_r1.lite.regions import (
     relative_velocity,
     touches_border,
 )
-from videoseg_r1.lite.saliency import load_saliency, weights_path
+from videoseg_r1.lite.saliency import load_saliency
 from videoseg_r1.lite.scoring import judge
 from videoseg_r1.lite.sentences import load_encoder, model_folder
 from videoseg_r1.lite.tracks import Track, follow, likeness
@@ -184,18 +184,14 @@ def test_the_map_keeps_the_aspect_and_wide_pictures_keep_their_height():
     assert map_size(64, 4096)[0] >= 64
 
 
-def test_saliency_agrees_with_opencvs_reading_of_the_same_file():
+def test_saliency_finds_what_stands_out():
     picture = np.full((96, 128, 3), 90, np.uint8)
     cv2.circle(picture, (70, 50), 25, (220, 40, 30), -1)
-    prepared = saliency_module._prepare(picture, (320, 320))
-    net = cv2.dnn.readNetFromONNX(str(weights_path()))
-    net.setInput(prepared.contiguous().numpy())
-    expected = net.forward("1959")[0, 0]
-    found = load_saliency().batch(prepared)[0].numpy()
-    assert np.abs(found - expected).max() < 1e-4
-    full = load_saliency()(picture, (128, 96))
+    full = load_saliency()(picture, (320, 320))
     assert full.shape == (96, 128)
-    assert full[50, 70] > 0.5 > full[5, 5]
+    disc = cv2.circle(np.zeros((96, 128), np.uint8), (70, 50), 25, 1, -1) > 0
+    found = full > 0.5
+    assert (found & disc).sum() / (found | disc).sum() > 0.8
 
 
 def test_sentence_vectors_agree_with_transformers(monkeypatch):
@@ -215,10 +211,10 @@ def test_sentence_vectors_agree_with_transformers(monkeypatch):
 
 
 def test_missing_and_damaged_weights_are_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(saliency_module, "_PACKAGE", "no-such-package-at-all")
-    with pytest.raises(WeightsMissing, match="not installed"):
-        weights_path()
-    damaged = tmp_path / "net.onnx"
+    monkeypatch.setattr(saliency_module, "weights_path", lambda: tmp_path / "nothing")
+    with pytest.raises(WeightsMissing, match="missing"):
+        saliency_module.load_saliency.__wrapped__()
+    damaged = tmp_path / "net.safetensors"
     damaged.write_bytes(b"\x0a\x05hello")
     monkeypatch.setattr(saliency_module, "weights_path", lambda: damaged)
     with pytest.raises(ModelError, match="cannot be read"):
