@@ -15,6 +15,7 @@ from videoseg_r1.cli.demo import demo
 from videoseg_r1.cli.doctor import doctor
 from videoseg_r1.cli.eval import evaluate
 from videoseg_r1.cli.export import export
+from videoseg_r1.cli.models import models
 from videoseg_r1.cli.propagate import propagate
 from videoseg_r1.cli.replay import replay
 from videoseg_r1.cli.segment import segment
@@ -27,6 +28,7 @@ VERBS: dict[str, Callable[..., Outcome]] = {
     "eval": evaluate,
     "export": export,
     "replay": replay,
+    "models": models,
     "doctor": doctor,
     "demo": demo,
 }
