@@ -1,7 +1,7 @@
 """The memory of propagation: anchors that stay, and the latest frames, both bounded.
 
 What a frame's entry holds (features, keys, values) is up to the reader; the store decides only what is kept. Not here: reading,
-consolidation into prototypes, and eviction by usage.
+and condensing frames into prototypes.
 
 Source: Cheng and Schwing 2022 (XMem, working memory): the first memory frame never leaves, later ones leave first in, first out.
 """
@@ -25,17 +25,24 @@ class MemoryStore(Generic[Entry]):
 
     def __init__(self, max_recent: int, max_anchors: int = 8) -> None:
         self._anchors: list[Entry] = []
-        self._recent: deque[Entry] = deque(maxlen=max_recent)
-        self._max_anchors = max_anchors
+        self._recent: deque[Entry] = deque()
+        self._max_recent, self._max_anchors = max_recent, max_anchors
 
-    def add(self, entry: Entry, *, anchor: bool = False) -> None:
-        """Keep an entry; one that no longer fits leaves."""
+    def add(self, entry: Entry, *, anchor: bool = False) -> Entry | None:
+        """Keep an entry. Returns the one that left because it no longer fits."""
         if not anchor:
             self._recent.append(entry)
-            return
+            return self._recent.popleft() if len(self._recent) > self._max_recent else None
         self._anchors.append(entry)
-        if len(self._anchors) > self._max_anchors:
-            del self._anchors[1]
+        return self._anchors.pop(1) if len(self._anchors) > max(1, self._max_anchors) else None
+
+    def take_oldest(self, count: int) -> list[Entry]:
+        """Remove the oldest of the recent frames and return them."""
+        return [self._recent.popleft() for _ in range(count)]
+
+    def remove(self, entry: Entry) -> None:
+        """Remove an entry, anchor or not. Raises: ValueError: it is not there."""
+        (self._anchors if entry in self._anchors else self._recent).remove(entry)
 
     @property
     def anchors(self) -> tuple[Entry, ...]:
