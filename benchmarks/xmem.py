@@ -33,7 +33,7 @@ from videoseg_r1.xmem.checkpoint import RESNET18_STAGES, RESNET50_STAGES, random
 from videoseg_r1.xmem.core import padded
 from videoseg_r1.xmem.memory import Memory
 from videoseg_r1.xmem.network import Features, Keys, empty_sensory
-from videoseg_r1.xmem.stepper import normalised
+from videoseg_r1.xmem_propagator import normalised
 
 TOP_K, MEM_EVERY = 30, 5
 State = dict[str, torch.Tensor]

@@ -28,7 +28,7 @@ _MEMORIES = ("maskmem_features", "maskmem_pos_enc")
 
 def sam2_propagator(engine: Sam2Engine) -> BothWays:
     """Return a `Propagator` on an engine of kind "video": forwards, then backwards from the same masks."""
-    return BothWays(lambda: Sam2Stepper(engine))
+    return BothWays(lambda: Sam2Stepper(engine), lambda: engine.notes)
 
 
 class _Seen(NamedTuple):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, overload
+from typing import Protocol, overload, runtime_checkable
 
-from videoseg_r1.types import BoolMask, Cue, Frame, KeyframePick, Reasoning
+from videoseg_r1.types import BoolMask, Cue, Frame, KeyframePick, Reasoning, TrackedFrame
 from videoseg_r1.video import Video
 
 
@@ -86,12 +86,33 @@ class Segmenter(Protocol):
 class Propagator(Protocol):
     """Stage 3b: carries masks through the video."""
 
-    def run(self, frames: Video, seeds: Mapping[int, BoolMask]) -> Iterator[tuple[int, BoolMask, tuple[float, ...]]]:
+    def run(self, frames: Video, seeds: Mapping[int, BoolMask]) -> Iterator[TrackedFrame]:
         """Carry masks through the video.
 
         Args:
             frames: the video; read in both directions, a bounded number of frames at a time.
             seeds: frame index -> bool (N, H, W), the same N objects in the same order everywhere.
-        Yields: (frame index, masks bool (N, H, W), confidence in 0..1 per object), each frame once, in no particular order.
+        Yields: each frame once, in no particular order.
         """
         ...
+
+
+class Checker(Protocol):
+    """Looks at the masks that came out, beyond the paper."""
+
+    def wrong(self, frames: Sequence[Frame], query: str) -> tuple[int, ...]:
+        """Return the indices of the frames whose outlined regions are not what the query means.
+
+        Args:
+            frames: in order of time, with the masks drawn into the pictures (`render.overlay`).
+            query: the sentence.
+        """
+        ...
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A stage that tells what it gave up on the way: less memory, another device, a second attempt."""
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...

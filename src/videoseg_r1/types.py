@@ -129,6 +129,7 @@ class KeyframePick:
         positions: every position vote in 0..1, None where unusable.
         converged: whether the segment got as short as asked.
         mode: sampler mode (Table 5 of the paper).
+        anchors: further frames to be answered for, beyond the paper, one per other part of the key segment.
     """
 
     num_frames: int
@@ -140,6 +141,7 @@ class KeyframePick:
     positions: tuple[float | None, ...] = ()
     converged: bool = True
     mode: str = "full"
+    anchors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +165,58 @@ class Reasoning:
     presence: float = 1.0
     failed: bool = False
     notes: tuple[str, ...] = ()
+
+
+AnchorReason: TypeAlias = Literal["split", "check"]
+"""Why a further frame was answered for: it stands for a part of the key segment, or the self-check found the masks wrong there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A further frame that stage 2 answered for; its masks correct the carried ones (`anchors`)."""
+
+    frame_index: int
+    why: AnchorReason
+    reasoning: Reasoning
+
+
+Direction: TypeAlias = Literal["forwards", "backwards"]
+"""Which way through time masks were carried."""
+EventKind: TypeAlias = Literal["cut", "lost", "found", "drift"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEvent:
+    """Something that happened while masks were carried.
+
+    Attributes:
+        frame_index: of a cut, the first frame after it; otherwise the frame at which it was noticed.
+        kind: "cut", the picture became another one; "lost", an object is nowhere any more; "found", it is back; "drift", its mask is
+            no longer to be relied on.
+        object_index: which object, None for a cut.
+        direction: which way through time the masks were carried.
+        detail: what was seen, in words.
+    """
+
+    frame_index: int
+    kind: EventKind
+    object_index: int | None
+    direction: Direction
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFrame:
+    """One frame of a propagation.
+
+    Attributes:
+        index: of the frame.
+        masks: bool (N, H, W), no two overlapping.
+        confidence: in 0..1, one per object.
+        events: what was noticed at this frame.
+    """
+
+    index: int
+    masks: BoolMask
+    confidence: tuple[float, ...]
+    events: tuple[TrackEvent, ...] = ()

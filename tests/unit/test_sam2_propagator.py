@@ -162,7 +162,7 @@ def test_the_first_frame_needs_masks(sam2):
 def test_both_directions_come_from_the_same_seed(engine):
     propagator = sam2_propagator(engine)
     with open_video(_FRAMES[:8]) as video:
-        found = {index: masks for index, masks, _ in propagator.run(video, {5: _MASKS})}
+        found = {one.index: one.masks for one in propagator.run(video, {5: _MASKS})}
     assert sorted(found) == list(range(8))
     onwards = _run(engine, _FRAMES[5:8], {0: _MASKS})
     backwards = _run(engine, _FRAMES[5::-1], {0: _MASKS})
@@ -287,7 +287,7 @@ class _Scripted:
 def test_the_whole_pipeline_runs_on_these_classes(tiny_weights, engine, request):
     name = request.node.callspec.params["engine"]
     segmenter = Sam2Segmenter(load_engine(tiny_weights(name), "image", "cpu"))
-    stages = Stages(lambda _seed: _Middle(), _Scripted(), segmenter, sam2_propagator(engine))
+    stages = Stages(lambda _seed: _Middle(), lambda _seed: _Scripted(), lambda: segmenter, lambda: sam2_propagator(engine))
     run = VideoSegmenter(stages, "tiny")
     result = run.segment(_FRAMES[:8], "the thing")
     assert result.num_frames == 8

@@ -40,7 +40,7 @@ def _mean_j(found, gold):
 def test_objects_are_followed_both_ways_from_any_frame(start):
     frames, gold = _two_discs()
     with open_video(frames) as video:
-        found = {index: masks for index, masks, _ in lite_propagator().run(video, {start: gold[start]})}
+        found = {one.index: one.masks for one in lite_propagator().run(video, {start: gold[start]})}
     assert sorted(found) == list(range(len(frames)))
     assert _mean_j(found, gold) > 0.8
     assert not any((masks.sum(0) > 1).any() for masks in found.values())
@@ -49,15 +49,15 @@ def test_objects_are_followed_both_ways_from_any_frame(start):
 def test_permuting_the_objects_permutes_the_masks():
     frames, gold = _two_discs(5)
     with open_video(frames) as video:
-        one = [masks for _, masks, _ in lite_propagator().run(video, {0: gold[0]})]
-        other = [masks for _, masks, _ in lite_propagator().run(video, {0: gold[0][::-1]})]
-    assert np.mean([(a == b[::-1]).mean() for a, b in zip(one, other, strict=True)]) > 0.999
+        same = [one.masks for one in lite_propagator().run(video, {0: gold[0]})]
+        other = [one.masks for one in lite_propagator().run(video, {0: gold[0][::-1]})]
+    assert np.mean([(a == b[::-1]).mean() for a, b in zip(same, other, strict=True)]) > 0.999
 
 
 def test_flow_baseline_follows_slow_objects():
     frames, gold = _two_discs(5)
     with open_video(frames) as video:
-        found = {index: masks for index, masks, _ in flow_propagator().run(video, {2: gold[2]})}
+        found = {one.index: one.masks for one in flow_propagator().run(video, {2: gold[2]})}
     assert _mean_j(found, gold[:5]) > 0.7
 
 
@@ -76,7 +76,7 @@ def test_an_object_that_is_hidden_for_a_while_is_found_again():
 def test_a_correction_on_the_way_is_taken_over():
     frames, gold = _two_discs(6)
     with open_video(frames) as video:
-        found = {index: masks for index, masks, _ in lite_propagator().run(video, {0: gold[0], 3: gold[3]})}
+        found = {one.index: one.masks for one in lite_propagator().run(video, {0: gold[0], 3: gold[3]})}
     np.testing.assert_array_equal(found[3], gold[3])
 
 
@@ -99,7 +99,7 @@ def test_a_real_clip_beats_optical_flow(shared_data):
     scores = {}
     for name, propagator in (("lite", lite_propagator()), ("flow", flow_propagator())):
         with open_video(frames) as video:
-            found = {index: masks[0] for index, masks, _ in propagator.run(video, {0: gold[0][None]})}
+            found = {one.index: one.masks[0] for one in propagator.run(video, {0: gold[0][None]})}
         scores[name] = np.mean([region_similarity(found[t], gold[t]) for t in range(1, 12)])
     assert scores["lite"] > 0.8
     assert scores["lite"] > scores["flow"]

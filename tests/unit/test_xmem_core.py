@@ -8,11 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from videoseg_r1.errors import InvalidConfig, InvalidDocument, InvalidPrompt, ShapeMismatch
-from videoseg_r1.video import open_video
-from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig, XMemStepper, xmem_propagator
+from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
 from videoseg_r1.xmem.checkpoint import random_state
 from videoseg_r1.xmem.network import aggregate
-from videoseg_r1.xmem.stepper import normalised
 
 _SIZE = (51, 70)
 _SMALL = XMemConfig(
@@ -216,35 +214,3 @@ def test_bfloat16_runs_and_stays_near_float32():
         results.append([core.step(frame) for frame in frames[1:]][-1])
     assert results[1].dtype == torch.float32
     assert float((results[0] - results[1]).abs().mean()) < 0.1
-
-
-def test_the_propagator_gives_every_frame_once_from_the_middle(network):
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 255, (5, 50, 64, 3), dtype=np.uint8)
-    seed = np.zeros((2, 50, 64), bool)
-    seed[0, 5:30, 5:25] = seed[1, 5:30, 35:60] = True
-    with open_video(frames) as video:
-        found = {index: (masks, sure) for index, masks, sure in xmem_propagator(network, _SMALL).run(video, {2: seed})}
-    assert sorted(found) == [0, 1, 2, 3, 4]
-    np.testing.assert_array_equal(found[2][0], seed)
-    for masks, sure in found.values():
-        assert masks.shape == (2, 50, 64)
-        assert masks.dtype == bool
-        assert not (masks.sum(0) > 1).any()
-        assert len(sure) == 2
-
-
-def test_large_frames_are_worked_on_at_a_limited_size(network):
-    stepper = XMemStepper(network, _SMALL, short_side=48)
-    rgb = np.random.default_rng(0).integers(0, 255, (120, 190, 3), dtype=np.uint8)
-    mask = np.zeros((1, 120, 190), bool)
-    mask[0, 20:80, 30:100] = True
-    np.testing.assert_array_equal(stepper.step(rgb, mask).masks, mask)
-    assert stepper._core._size == (48, 76)
-    assert stepper.step(rgb).masks.shape == (1, 120, 190)
-
-
-def test_pictures_are_normalised_as_for_imagenet():
-    grey = normalised(np.full((4, 5, 3), 128, np.uint8))
-    assert grey.shape == (3, 4, 5)
-    np.testing.assert_allclose(grey[:, 0, 0], (128 / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225]), atol=1e-6)

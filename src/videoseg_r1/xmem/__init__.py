@@ -3,7 +3,6 @@
 from videoseg_r1.xmem.config import XMemConfig
 from videoseg_r1.xmem.core import InferenceCore
 from videoseg_r1.xmem.network import XMem
-from videoseg_r1.xmem.stepper import XMemStepper, xmem_propagator
 from videoseg_r1.xmem.store import MemoryStore
 
-__all__ = ["InferenceCore", "MemoryStore", "XMem", "XMemConfig", "XMemStepper", "xmem_propagator"]
+__all__ = ["InferenceCore", "MemoryStore", "XMem", "XMemConfig"]
