@@ -8,94 +8,61 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from videoseg_r1._version import __version__
+from videoseg_r1.anchors import checked_frames, corrected, worst_frame
 from videoseg_r1.config import Limits
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidDocument, InvalidPrompt
-from videoseg_r1.masks import MaskSpool, Rle, decode, encode, from_label_map
+from videoseg_r1.given import Given, as_masks, check_cue
+from videoseg_r1.masks import MaskSpool, decode, encode
 from videoseg_r1.prompts import clean_query
+from videoseg_r1.render import overlay
 from videoseg_r1.result import SegmentationResult, Trace, TracedVideo, Track
-from videoseg_r1.stages import Context, Propagator, Reasoner, Sampler, Segmenter
-from videoseg_r1.types import BoolMask, Box, Cue, Frame, KeyframePick, Reasoning
+from videoseg_r1.run import Carried, Progress, Run
+from videoseg_r1.stages import Checker, Context, HasNotes, Propagator, Reasoner, Sampler, Segmenter
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, TrackEvent
 from videoseg_r1.video import OnCorrupt, Source, Video, open_video
 
-Given: TypeAlias = npt.NDArray[Any] | Sequence[Cue]
-"""What is known of one frame: a bool mask (H, W), bool masks (N, H, W), an integer label map (H, W), or cues."""
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (stage, frames done, frames in all); stages are "sample", "reason", "seed" and "propagate"."""
+Stage = TypeVar("Stage")
 
-
-_MAX_SPOOLS = 8  # kept per open video
+_MAX_CARRIED = 8  # kept per open video
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The models of a preset, one per protocol. `sampler` makes a sampler for a seed; `describe` lists models and settings."""
+    """The models of a preset, one maker per protocol; those of stages 1 and 2 take a seed.
+
+    A maker is called when its stage is first needed: whoever carries masks through a video loads no language model. A `checker`
+    turns the self-check on. `settings` and `models` are recorded in the trace.
+    """
 
     sampler: Callable[[int], Sampler]
-    reasoner: Reasoner
-    segmenter: Segmenter
-    propagator: Propagator
+    reasoner: Callable[[int], Reasoner]
+    segmenter: Callable[[], Segmenter]
+    propagator: Callable[[], Propagator]
+    checker: Callable[[int], Checker] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     models: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
 class StreamItem:
-    """One frame of a running segmentation: masks (N, H, W) bool, one confidence in 0..1 per object."""
+    """One frame of a running segmentation: masks (N, H, W) bool, one confidence in 0..1 per object, and what happened by then."""
 
     frame_index: int
     pts_s: float
     masks: BoolMask
     confidence: tuple[float, ...]
-
-
-@dataclass
-class _Run:
-    """What is known while a video is worked on. Seeds are masks (N, H, W) by frame index; none means no target."""
-
-    video: Video
-    query: str | None
-    seed: int
-    on_progress: Progress | None
-    keyframes: KeyframePick | None = None
-    reasoning: Reasoning | None = None
-    seeds: Mapping[int, BoolMask] = field(default_factory=dict[int, BoolMask])
-    given: Mapping[int, tuple[Rle, ...]] = field(default_factory=dict[int, tuple[Rle, ...]])
-    timings_s: dict[str, float] = field(default_factory=dict[str, float])
-
-    @property
-    def num_objects(self) -> int:
-        return len(next(iter(self.seeds.values()))) if self.seeds else 0
-
-    @contextmanager
-    def timed(self, stage: str) -> Generator[None]:
-        start = time.perf_counter()
-        yield
-        self.timings_s[stage] = self.timings_s.get(stage, 0.0) + time.perf_counter() - start
-
-    @contextmanager
-    def step(self, stage: str) -> Generator[None]:
-        """A timed stage that is reported as one step."""
-        self.report(stage, 0, 1)
-        with self.timed(stage):
-            yield
-        self.report(stage, 1, 1)
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        if self.on_progress:
-            self.on_progress(stage, done, total)
+    events: tuple[TrackEvent, ...] = ()
 
 
 class VideoSegmenter:
@@ -114,7 +81,18 @@ class VideoSegmenter:
         self.limits = limits or Limits()
         self.on_corrupt: OnCorrupt = on_corrupt
         # several sentences often mean the same thing of one open video: its masks are carried through it once
-        self._spools: WeakKeyDictionary[Video, dict[bytes, MaskSpool]] = WeakKeyDictionary()
+        self._carried: WeakKeyDictionary[Video, dict[bytes, Carried]] = WeakKeyDictionary()
+        self._noting: list[HasNotes] = []
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """Stage 3a, loaded when it is first needed."""
+        return self._load(self.stages.segmenter())
+
+    @cached_property
+    def propagator(self) -> Propagator:
+        """Stage 3b, loaded when it is first needed."""
+        return self._load(self.stages.propagator())
 
     def segment(self, source: Source, query: str, *, seed: int = 0, on_progress: Progress | None = None) -> SegmentationResult:
         """Find what the sentence asks for and mask it in every frame.
@@ -129,22 +107,23 @@ class VideoSegmenter:
         """
         text = clean_query(query, max_chars=self.limits.max_query_chars)
         with self._open(source) as video:
-            run = _Run(video, text, seed, on_progress)
+            run = Run(video, text, seed, on_progress)
             self._understand(run)
             return self._finish(run, source)
 
     def stream(self, source: Source, query: str, *, seed: int = 0) -> Iterator[StreamItem]:
         """Yield the masks frame by frame as they are made: from the target frame to the end, then backwards to the start.
 
-        Nothing is yielded when the answer is "no target". Memory does not grow with the video. Raises: as `segment`.
+        Nothing is yielded when the answer is "no target". Memory does not grow with the video. Further anchors and the self-check
+        are left out: they need the whole video first. Raises: as `segment`.
         """
         text = clean_query(query, max_chars=self.limits.max_query_chars)
         with self._open(source) as video:
-            run = _Run(video, text, seed, None)
+            run = Run(video, text, seed, None)
             self._understand(run)
             if run.num_objects:
-                for index, masks, confidence in self.stages.propagator.run(video, run.seeds):
-                    yield StreamItem(index, video.pts_s(index), masks, confidence)
+                for found in self.propagator.run(video, run.seeds):
+                    yield StreamItem(found.index, video.pts_s(found.index), found.masks, found.confidence, found.events)
 
     def propagate(
         self, source: Source, given: Mapping[int, Given], *, query: str | None = None, on_progress: Progress | None = None
@@ -159,7 +138,7 @@ class VideoSegmenter:
         Raises: InvalidPrompt: nothing given, outside the video, or of another size. InputError, ModelError, ResourceError.
         """
         with self._open(source) as video:
-            run = _Run(video, query, 0, on_progress)
+            run = Run(video, query, 0, on_progress)
             with run.step("seed"):
                 run.seeds = self._seeds_of(video, given)
             run.given = {index: tuple(encode(mask) for mask in masks) for index, masks in run.seeds.items()}
@@ -172,51 +151,66 @@ class VideoSegmenter:
         """
         with self._open(source) as video:
             self._check_trace(trace, video)
-            run = _Run(video, trace.query, trace.seed, on_progress, trace.keyframes, trace.reasoning)
-            run.given = trace.seed_masks
+            run = Run(video, trace.query, trace.seed, on_progress, trace.keyframes, trace.reasoning)
+            run.given, run.anchors = trace.seed_masks, trace.anchors
             if trace.seed_masks:
                 run.seeds = {index: np.stack([decode(rle) for rle in masks]) for index, masks in trace.seed_masks.items()}
             else:
                 self._seed(run)
             return self._finish(run, source)
 
+    def _load(self, stage: Stage) -> Stage:
+        if isinstance(stage, HasNotes):
+            self._noting.append(stage)
+        return stage
+
+    def _notes(self, run: Run) -> tuple[str, ...]:
+        """Return what the models that were loaded gave up so far, each once; it stays given up for later videos."""
+        noting = [run.reasoner, *self._noting] if isinstance(run.reasoner, HasNotes) else self._noting
+        return tuple(dict.fromkeys(note for stage in noting for note in stage.notes))
+
     def _open(self, source: Source) -> Video:
         return open_video(source, limits=self.limits, on_corrupt=self.on_corrupt)
 
-    def _understand(self, run: _Run) -> None:
+    def _understand(self, run: Run) -> None:
         """Stages 1, 2 and 3a: sentence -> target frame -> cues -> seed masks."""
         query = run.query or ""
+        with run.timed("load"):
+            sampler, reasoner = self.stages.sampler(run.seed), self.stages.reasoner(run.seed)
+            run.reasoner = reasoner
+            _ = self.segmenter, self.propagator  # what is missing is missed before the work, not after it
         with run.step("sample"):
-            run.keyframes = self.stages.sampler(run.seed).pick(run.video, query)
+            run.keyframes = sampler.pick(run.video, query)
         with run.step("reason"):
             target = run.video.read([run.keyframes.target_frame])[0]
-            run.reasoning = self.stages.reasoner.reason(target, Context(run.video, run.keyframes), query)
+            run.reasoning = reasoner.reason(target, Context(run.video, run.keyframes), query)
         self._seed(run)
 
-    def _seed(self, run: _Run) -> None:
+    def _seed(self, run: Run) -> None:
         """Stage 3a: the cues of the reply become masks on the target frame; objects that got none are left out."""
         if run.keyframes is None or run.reasoning is None or not run.reasoning.cues:
             return
         with run.step("seed"):
             target = run.video.read([run.keyframes.target_frame])[0]
-            masks = self.stages.segmenter.segment(target, run.reasoning.cues)
+            masks = self.segmenter.segment(target, run.reasoning.cues)
             kept = masks[masks.any((1, 2))]
             run.seeds = {target.index: kept} if len(kept) else {}
 
-    def _finish(self, run: _Run, source: Source) -> SegmentationResult:
+    def _finish(self, run: Run, source: Source) -> SegmentationResult:
         """Stage 3b, and the result."""
         video = run.video
-        size = (video.info.width, video.info.height)
-        spool = self._propagate(run, size)
+        carried = self._carry(run)
         trace = Trace(
             version=__version__,
             query=run.query,
             preset=self.preset,
             seed=run.seed,
-            video=TracedVideo(_name_of(source, video), video.num_frames, size),
+            video=TracedVideo(_name_of(source, video), video.num_frames, run.size),
             keyframes=run.keyframes,
             reasoning=run.reasoning,
             seed_masks=run.given,
+            anchors=run.anchors,
+            events=carried.events,
             settings=self.stages.settings,
             models=self.stages.models,
         )
@@ -224,31 +218,81 @@ class VideoSegmenter:
             info=video.info,
             query=run.query,
             num_frames=video.num_frames,
-            size=size,
+            size=run.size,
             keyframes=run.keyframes,
             reasoning=run.reasoning,
-            tracks=Track.all_of(spool),
+            tracks=Track.all_of(carried.spool),
             times=video.times,
             trace=trace,
             timings_s=dict(run.timings_s),
+            notes=self._notes(run),
             source=source if isinstance(source, str | Path | np.ndarray) else None,
         )
 
-    def _propagate(self, run: _Run, size: tuple[int, int]) -> MaskSpool:
-        spools = self._spools.setdefault(run.video.origin, {})
+    def _carry(self, run: Run) -> Carried:
+        """Stage 3b, and again from further anchors where they say otherwise: first those of the key segment, then the self-check's."""
+        carried = self._propagate(run)
+        for why in ("split", "check"):
+            if run.reasoner is not None and run.num_objects:
+                run.anchors += self._asked_again(run, run.reasoner, carried, why)
+            seeds = self._corrections(run, carried, [anchor for anchor in run.anchors if anchor.why == why])
+            if seeds:
+                run.seeds = {**run.seeds, **seeds}
+                carried = self._propagate(run)
+        return carried
+
+    def _asked_again(self, run: Run, reasoner: Reasoner, carried: Carried, why: AnchorReason) -> tuple[Anchor, ...]:
+        pick = run.keyframes
+        if pick is None:
+            return ()
+        frames = pick.anchors if why == "split" else self._doubted(run, carried)
+        anchors: list[Anchor] = []
+        for index in frames:
+            with run.step("reason"):
+                frame = run.video.read([index])[0]
+                context = Context(run.video, replace(pick, target_frame=index))
+                anchors.append(Anchor(index, why, reasoner.reason(frame, context, run.query or "")))
+        return tuple(anchors)
+
+    def _doubted(self, run: Run, carried: Carried) -> tuple[int, ...]:
+        """Show the masks to the model. Returns the frame to ask about again, if it finds any wrong."""
+        if self.stages.checker is None:
+            return ()
+        with run.step("check"):
+            frames = run.video.read(checked_frames(run.video.num_frames, list(run.seeds)))
+            drawn = [replace(frame, rgb=overlay(frame.rgb, carried.spool.masks(frame.index))) for frame in frames]
+            wrong = self.stages.checker(run.seed).wrong(drawn, run.query or "")
+        worst = worst_frame([frame.index for frame in frames], wrong)
+        return () if worst is None else (worst,)
+
+    def _corrections(self, run: Run, carried: Carried, anchors: Sequence[Anchor]) -> dict[int, BoolMask]:
+        """Return what anchors say otherwise than the masks that were carried there."""
+        seeds: dict[int, BoolMask] = {}
+        for anchor in anchors:
+            if run.num_objects and anchor.reasoning.cues:
+                with run.timed("seed"):
+                    answered = self.segmenter.segment(run.video.read([anchor.frame_index])[0], anchor.reasoning.cues)
+                masks = corrected(answered, carried.spool.masks(anchor.frame_index))
+                if masks is not None:
+                    seeds[anchor.frame_index] = masks
+        return seeds
+
+    def _propagate(self, run: Run) -> Carried:
+        known = self._carried.setdefault(run.video.origin, {})
         key = _fingerprint(run.seeds)
-        if key in spools:
-            return spools[key]
-        spool = MaskSpool(run.num_objects, size)
+        if key in known:
+            return known[key]
+        spool, events = MaskSpool(run.num_objects, run.size), list[TrackEvent]()
         if run.num_objects:
             with run.timed("propagate"):
-                for done, (index, masks, confidence) in enumerate(self.stages.propagator.run(run.video, run.seeds), 1):
-                    spool.put(index, masks, confidence)
+                for done, found in enumerate(self.propagator.run(run.video, run.seeds), 1):
+                    spool.put(found.index, found.masks, found.confidence)
+                    events += found.events
                     run.report("propagate", done, run.video.num_frames)
-        if len(spools) >= _MAX_SPOOLS:
-            del spools[next(iter(spools))]
-        spools[key] = spool
-        return spool
+        if len(known) >= _MAX_CARRIED:
+            del known[next(iter(known))]
+        known[key] = Carried(spool, tuple(sorted(events, key=lambda event: event.frame_index)))
+        return known[key]
 
     def _seeds_of(self, video: Video, given: Mapping[int, Given]) -> dict[int, BoolMask]:
         seeds: dict[int, BoolMask] = {}
@@ -266,7 +310,7 @@ class VideoSegmenter:
     def _from_cues(self, frame: Frame, cues: Sequence[Cue]) -> BoolMask:
         for cue in cues:
             check_cue(cue, frame)
-        masks = self.stages.segmenter.segment(frame, cues)
+        masks = self.segmenter.segment(frame, cues)
         if not masks.any():
             raise InvalidPrompt(
                 "no object was found at this prompt", where=f"frame {frame.index}", fix="draw the box tighter, or add a point"
@@ -289,64 +333,12 @@ class VideoSegmenter:
                 )
 
 
-def as_masks(value: npt.NDArray[Any], frame: Frame) -> BoolMask:
-    """Return given masks as bool (N, H, W).
-
-    Args:
-        value: bool (H, W) or (N, H, W), or an integer label map (H, W) with one object per value above 0.
-        frame: the frame they are given for.
-    Raises: InvalidPrompt: another size or type.
-    """
-    wanted = frame.rgb.shape[:2]
-    if value.shape[-2:] != wanted or value.ndim not in (2, 3):
-        raise InvalidPrompt(
-            "the mask has another size than the video",
-            where=f"frame {frame.index}",
-            why=f"mask {value.shape}, frame {wanted} (height, width)",
-            fix="give the mask at the displayed size of the video",
-        )
-    if value.dtype == np.bool_:
-        return value if value.ndim == 3 else value[None]
-    if value.ndim == 2 and np.issubdtype(value.dtype, np.integer):
-        return from_label_map(value)[1]
-    raise InvalidPrompt(
-        "a mask must be bool, or an integer label map", where=f"frame {frame.index}", why=f"it is {value.dtype} {value.shape}"
-    )
-
-
-def check_cue(cue: Cue, frame: Frame) -> None:
-    """Raise InvalidPrompt when a box or point given by a user does not lie in the frame."""
-    height, width = frame.rgb.shape[:2]
-    box = cue.box
-    if box is None and not cue.points:
-        raise InvalidPrompt("a prompt needs a box or a point", where=f"frame {frame.index}")
-    if box is not None and not (0 <= box.x1 < box.x2 <= width and 0 <= box.y1 < box.y2 <= height):
-        raise InvalidPrompt(
-            "the box is not inside the frame",
-            where=f"frame {frame.index}",
-            why=f"box {_corners(box)}, frame {width} x {height}",
-            fix="give x1,y1,x2,y2 in pixels of the displayed frame, with x1 < x2 and y1 < y2",
-        )
-    for point in (*cue.points, *cue.neg_points):
-        if not (0 <= point.x < width and 0 <= point.y < height):
-            raise InvalidPrompt(
-                "the point is not inside the frame",
-                where=f"frame {frame.index}",
-                why=f"point {point.x:g},{point.y:g}, frame {width} x {height}",
-                fix="give x,y in pixels of the displayed frame",
-            )
-
-
 def _fingerprint(seeds: Mapping[int, BoolMask]) -> bytes:
     digest = hashlib.sha256()
     for index, masks in sorted(seeds.items()):
         digest.update(f"{index} {masks.shape}".encode())
         digest.update(np.packbits(masks).tobytes())
     return digest.digest()
-
-
-def _corners(box: Box) -> str:
-    return f"{box.x1:g},{box.y1:g},{box.x2:g},{box.y2:g}"
 
 
 def _name_of(source: Source, video: Video) -> str:

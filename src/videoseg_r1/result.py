@@ -18,7 +18,7 @@ from videoseg_r1.config import Limits
 from videoseg_r1.documents import at, build, check_schema, read_json, to_json
 from videoseg_r1.errors import InvalidDocument, SourceNotFound
 from videoseg_r1.masks import LabelMap, MaskSpool, Rle, box_of, check_rle, label_map, union_of
-from videoseg_r1.types import BoolMask, Box, KeyframePick, Reasoning, VideoInfo
+from videoseg_r1.types import Anchor, BoolMask, Box, KeyframePick, Reasoning, TrackEvent, VideoInfo
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -100,6 +100,8 @@ class Trace:
         seed_masks: frame index -> one mask per object, for masks and prompts that were given; empty otherwise.
         settings: every setting that shapes the masks.
         models: models and their revisions.
+        anchors: further frames that were answered for, and what was answered.
+        events: cuts, and objects lost, found again or drifting, in order of frames.
     """
 
     version: str
@@ -112,6 +114,8 @@ class Trace:
     seed_masks: Mapping[int, tuple[Rle, ...]] = field(default_factory=dict[int, tuple[Rle, ...]])
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     models: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    anchors: tuple[Anchor, ...] = ()
+    events: tuple[TrackEvent, ...] = ()
 
     def to_json(self) -> str:
         """Return the canonical JSON text: equal traces give equal bytes. Raises InvalidDocument: a setting is no plain value."""
@@ -154,6 +158,7 @@ class SegmentationResult:
         times: seconds of each frame from the first.
         trace: what `videoseg replay` needs.
         timings_s: seconds per stage.
+        notes: what models gave up on the way: less memory, another device, frames computed twice.
         source: path or (T, H, W, 3) array to open the video again, None when it cannot be.
     """
 
@@ -167,6 +172,7 @@ class SegmentationResult:
     times: Sequence[float] = field(repr=False)
     trace: Trace = field(repr=False)
     timings_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    notes: tuple[str, ...] = ()
     source: str | Path | npt.NDArray[np.uint8] | None = field(default=None, repr=False)
 
     def masks(self, frame_index: int) -> BoolMask:
@@ -196,6 +202,7 @@ class SegmentationResult:
             "reasoning": self.reasoning,
             "tracks": [self._summary(track) for track in self.tracks],
             "timings_s": self.timings_s,
+            "notes": self.notes,
         }
         return json.loads(to_json(document))
 

@@ -10,6 +10,7 @@ that computes its answers should give whole percents.
 
 from __future__ import annotations
 
+import itertools
 import math
 import numbers
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ class SamplerConfig:
             of the key segment.
         aggregate: how votes become one: "mean" (paper) or "median".
         progress: a round that leaves more than this fraction of the segment ends the narrowing, in (0, 1).
+        num_anchors: parts of the key segment that are answered for, beyond the paper; each takes M votes more.
     """
 
     num_intervals: int = 5
@@ -57,9 +59,11 @@ class SamplerConfig:
     mode: SamplerMode = "full"
     aggregate: Aggregate = "mean"
     progress: float = 0.95
+    num_anchors: int = 1
 
     def __post_init__(self) -> None:
         at_least = {"num_intervals": 1, "num_positions": 1, "max_rounds": 0, "min_frames": 1, "shown_frames": 2, "key_frames": 1}
+        at_least |= {"num_anchors": 1}
         wrong = [f"{name} must be at least {low}" for name, low in at_least.items() if getattr(self, name) < low]
         if not 0 < self.delta <= 1:
             wrong.append("delta must be in (0, 1]")
@@ -104,8 +108,7 @@ class HierarchicalSampler:
             target = int(np.random.default_rng(self.seed).integers(start, end + 1))
         else:
             positions = self._positions(video, query, segment)
-            valid = [p for p in positions if p is not None]
-            target = target_frame(start, end - start + 1, aggregate(valid, config.aggregate) if valid else 0.5)
+            target = self._voted(segment, positions)
         return KeyframePick(
             num_frames=num_frames,
             segment=segment,
@@ -116,7 +119,17 @@ class HierarchicalSampler:
             positions=positions,
             converged=converged,
             mode=config.mode,
+            anchors=self._anchors(video, query, segment, target),
         )
+
+    def _anchors(self, video: Video, query: str, segment: tuple[int, int], target: int) -> tuple[int, ...]:
+        """Return the voted frame of each part of the segment that does not hold the target frame."""
+        parts = split(segment, self.config.num_anchors)
+        return tuple(self._voted(part, self._positions(video, query, part)) for part in parts if not part[0] <= target <= part[1])
+
+    def _voted(self, segment: tuple[int, int], positions: Sequence[float | None]) -> int:
+        valid = [p for p in positions if p is not None]
+        return target_frame(segment[0], _length(segment), aggregate(valid, self.config.aggregate) if valid else 0.5)
 
     def _narrow(self, video: Video, query: str) -> tuple[tuple[int, int], tuple[Round, ...]]:
         """Shorten the segment round by round, until it is short enough or a round brings nothing."""
@@ -192,6 +205,14 @@ def target_frame(start: int, length: int, p: float) -> int:
     Source: start + floor(length * p) is the paper's; p = 1, which would step past the end, gives the last frame (ours).
     """
     return min(start + math.floor(length * p + _ROUNDING), start + length - 1)
+
+
+def split(segment: tuple[int, int], n: int) -> list[tuple[int, int]]:
+    """Return n parts of a segment in order, as equal as can be; fewer where it has fewer frames."""
+    start, length = segment[0], _length(segment)
+    n = min(n, length)
+    edges = [start + part * length // n for part in range(n + 1)]
+    return [(first, after - 1) for first, after in itertools.pairwise(edges)]
 
 
 def reference_frames(num_frames: int, target: int) -> tuple[int, ...]:

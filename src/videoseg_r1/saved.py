@@ -89,7 +89,7 @@ def read_run(folder: str | Path, video: str | Path | None = None) -> Segmentatio
     if (masks.num_frames, masks.size) != (trace.video.num_frames, trace.video.size):
         why = f"{masks.num_frames} frames of {masks.size} in the masks, {trace.video.num_frames} of {trace.video.size} in {where}"
         raise InvalidDocument("The files of this run do not belong together", where=str(root), why=why)
-    info = rest["info"]
+    info = rest.info
     there = os.path.exists(info.source)  # noqa: PTH110 - Path.exists raises where a name is too long
     return SegmentationResult(
         info=info,
@@ -101,14 +101,17 @@ def read_run(folder: str | Path, video: str | Path | None = None) -> Segmentatio
         tracks=masks.tracks,
         times=masks.times or tuple(index / (info.fps or 24.0) for index in range(masks.num_frames)),
         trace=trace,
-        timings_s=rest["timings_s"],
+        timings_s=rest.timings_s,
+        notes=rest.notes,
         source=video if video is not None else info.source if there else None,
     )
 
 
-class _SavedResult(TypedDict):
+@dataclass(frozen=True)
+class _SavedResult:
     info: VideoInfo
     timings_s: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 def _from_json(path: Path) -> SavedMasks:

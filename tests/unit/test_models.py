@@ -39,18 +39,28 @@ def _put(ref, content=_CONTENT):
 def test_the_table_holds_pins_that_can_be_pins():
     for name, ref in MODELS.items():
         assert name == ref.name
-        assert ref.licence in ("Apache-2.0", "MIT")
+        assert ref.licence in ("Apache-2.0", "MIT", "LicenseRef-Qwen-Research")
         assert ref.host == "release" or re.fullmatch(r"[0-9a-f]{40}", ref.revision)
         assert all(file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256) for file in ref.files)
         assert all(ref.url(file).startswith("https://") for file in ref.files)
         if ref.host == "hub":  # weights of the hub are safetensors, never pickles
-            assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= {file.name for file in ref.files}
+            names = {file.name for file in ref.files}
+            assert {"config.json", "preprocessor_config.json"} <= names
+            assert "model.safetensors" in names or "model.safetensors.index.json" in names
+            assert {name.rpartition(".")[2] for name in names} <= {"json", "txt", "safetensors"}
             assert sum(file.num_bytes or 0 for file in ref.files) <= ref.num_bytes
     assert {name for names in PRESET_MODELS.values() for name in names} <= set(MODELS)
 
 
+def test_shards_are_all_there():
+    for ref in MODELS.values():
+        shards = [file.name for file in ref.files if "-of-" in file.name]
+        assert shards == [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
+        assert bool(shards) == any(file.name == "model.safetensors.index.json" for file in ref.files)
+
+
 def test_presets_and_models_are_found_by_name():
-    assert [ref.name for ref in find_models(["3b", "7b", "xmem"])] == ["sam2.1-large", "xmem"]
+    assert [ref.name for ref in find_models(["3b", "7b", "xmem"])] == ["qwen2.5-vl-3b", "sam2.1-large", "xmem", "qwen2.5-vl-7b"]
     assert find_models(["lite"]) == []
     with pytest.raises(UnknownName, match=r"sam2\.1-tiny"):
         find_models(["sam2-tiny"])
@@ -146,8 +156,9 @@ def _json(capsys, *argv):
 def test_list(capsys, folder):
     code, document = _json(capsys, "list")
     assert code == 0
-    assert set(document["presets"]) == {"lite", "3b", "7b"}
-    sam2, xmem = document["presets"]["3b"]
+    assert set(document["presets"]) == set(PRESET_MODELS)
+    qwen, sam2, xmem = document["presets"]["3b"]
+    assert qwen["licence"] == "LicenseRef-Qwen-Research"
     assert (sam2["model_id"], sam2["licence"], len(sam2["revision"])) == ("facebook/sam2.1-hiera-large", "Apache-2.0", 40)
     assert "model.safetensors" in sam2["missing"]
     assert xmem["folder"] == str(folder / "xmem")

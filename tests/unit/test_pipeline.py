@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from videoseg_r1.errors import InvalidDocument, InvalidPrompt, InvalidQuery
 from videoseg_r1.pipeline import Stages, VideoSegmenter
 from videoseg_r1.sampler import HierarchicalSampler
-from videoseg_r1.types import Box, Cue, Point, Reasoning
+from videoseg_r1.saved import read_run
+from videoseg_r1.types import Box, Cue, Point, Reasoning, TrackedFrame, TrackEvent
 from videoseg_r1.video import open_video
 
 _FRAMES = np.random.default_rng(0).integers(0, 255, (12, 40, 60, 3), dtype=np.uint8)
@@ -48,12 +51,18 @@ class StandingStill:
     def run(self, frames, seeds):
         first = min(seeds)
         for index in (*range(first, frames.num_frames), *range(first - 1, -1, -1)):
-            yield index, seeds[first], (0.5,) * len(seeds[first])
+            yield TrackedFrame(index, seeds[first], (0.5,) * len(seeds[first]))
 
 
 def _segmenter(cues=(_BOX,), **settings):
     reasoner = ScriptedReasoner(cues)
-    stages = Stages(lambda seed: HierarchicalSampler(ScriptedVoter(), seed=seed), reasoner, BoxSegmenter(), StandingStill(), settings)
+    stages = Stages(
+        lambda seed: HierarchicalSampler(ScriptedVoter(), seed=seed),
+        lambda _seed: reasoner,
+        BoxSegmenter,
+        StandingStill,
+        settings=settings,
+    )
     return VideoSegmenter(stages, "scripted"), reasoner
 
 
@@ -67,7 +76,7 @@ def test_masks_reasoning_and_trace_come_out():
     assert all(result.mask(i).sum() == 400 for i in range(12))
     assert result.tracks[0].confidence(3) == 0.5
     assert result.trace.keyframes == result.keyframes
-    assert set(result.timings_s) == {"sample", "reason", "seed", "propagate"}
+    assert set(result.timings_s) == {"load", "sample", "reason", "seed", "propagate"}
 
 
 def test_no_target_is_an_answer():
@@ -75,6 +84,51 @@ def test_no_target_is_an_answer():
     assert result.tracks == ()
     assert result.num_frames == 12
     assert not result.mask(0).any()
+
+
+class Troubled(StandingStill):
+    """Says what it gave up, and what it noticed: backwards in time, as a run towards the start does."""
+
+    notes = ("XMem: out of memory, freed the cache",)
+
+    def run(self, frames, seeds):
+        for one in super().run(frames, seeds):
+            event = TrackEvent(one.index, "drift", 0, "forwards", "confidence 0.50")
+            yield replace(one, events=(event,) if one.index in (3, 9) else ())
+
+
+def test_what_propagation_noticed_is_in_the_trace_and_what_it_gave_up_in_the_result(tmp_path):
+    stages = replace(_segmenter()[0].stages, propagator=Troubled)
+    segmenter = VideoSegmenter(stages, "scripted")
+    result = segmenter.segment(_FRAMES, "the box")
+    assert [(event.frame_index, event.kind) for event in result.trace.events] == [(3, "drift"), (9, "drift")]
+    assert result.notes == Troubled.notes
+    assert result.to_dict()["notes"] == list(Troubled.notes)
+    result.save(tmp_path, formats=["json", "rle", "trace"])
+    saved = read_run(tmp_path)
+    assert saved.notes == Troubled.notes
+    assert saved.trace.events == result.trace.events
+    assert [item.events for item in segmenter.stream(_FRAMES, "the box") if item.events] == [
+        (event,) for event in result.trace.events[::-1]
+    ]
+
+
+def test_a_stage_is_loaded_when_it_is_first_needed():
+    made = []
+
+    def maker(name, thing):
+        return lambda *_seed: made.append(name) or thing
+
+    stages = Stages(
+        maker("sampler", None), maker("reasoner", None), maker("segmenter", BoxSegmenter()), maker("propagator", StandingStill())
+    )
+    segmenter = VideoSegmenter(stages, "scripted")
+    mask = np.zeros((40, 60), bool)
+    mask[3:9, 4:20] = True
+    segmenter.propagate(_FRAMES, {5: mask})
+    assert made == ["propagator"]
+    segmenter.propagate(_FRAMES, {0: [_BOX]})
+    assert made == ["propagator", "segmenter"]
 
 
 def test_stream_gives_the_same_masks():

@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -16,6 +15,7 @@ from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import VideosegError
 
 if TYPE_CHECKING:
+    from videoseg_r1.cards import ModelCard
     from videoseg_r1.presets import Preset
 
 _PACKAGES = ("torch", "torchvision", "transformers", "av", "opencv-python-headless", "numpy", "pillow", "pycocotools", "pydantic", "typer")
@@ -46,7 +46,7 @@ def doctor(_terminal: Terminal) -> Outcome:
 def _look() -> _Found:
     import torch
 
-    from videoseg_r1.presets import PRESETS
+    from videoseg_r1.presets import DEFAULT_PRESET, PRESETS
 
     problems: list[str] = []
     found = _Found(
@@ -63,9 +63,12 @@ def _look() -> _Found:
         problems=problems,
     )
     for name, preset in PRESETS.items():
-        found["presets"][name] = _preset(name, preset, problems)
-        if found["memory_gib"].get("available", preset.memory_gib) < preset.memory_gib:
-            problems.append(f"preset {name} needs {preset.memory_gib} GiB of memory")
+        found["presets"][name] = _preset(preset)
+    # the default must run; others are a choice, and what they miss is said beside them
+    default = PRESETS[DEFAULT_PRESET]
+    if found["memory_gib"].get("available", default.memory_gib) < default.memory_gib:
+        problems.append(f"preset {DEFAULT_PRESET} needs {default.memory_gib} GiB of memory")
+    problems += [f"preset {DEFAULT_PRESET}: {error}" for error in _weights(default)[1]]
     return found
 
 
@@ -99,21 +102,33 @@ def _memory() -> dict[str, float]:
     return {"total": round(kib["MemTotal"] / 2**20, 1), "available": round(kib["MemAvailable"] / 2**20, 1)}
 
 
-def _preset(name: str, preset: Preset, problems: list[str]) -> dict[str, object]:
-    weights: list[str] = []
-    for locate in _weights(name):
+def _cards(preset: Preset) -> tuple[ModelCard, ...]:
+    from videoseg_r1.propagators import PROPAGATORS
+
+    return (*preset.models, *PROPAGATORS[preset.propagator].models)
+
+
+def _weights(preset: Preset) -> tuple[list[str], list[VideosegError]]:
+    """Return where the weights of a preset lie, and an error for each that is not here."""
+    found: list[str] = []
+    missing: list[VideosegError] = []
+    for card in _cards(preset):
         try:
-            weights.append(str(locate()))
+            found.append(str(card.weights()))
         except VideosegError as error:
-            problems.append(f"preset {name}: {error}")
-    models = [f"{card.name} ({card.source}, {card.licence}): {card.role}" for card in preset.models]
-    return {"summary": preset.summary, "memory_gib": preset.memory_gib, "models": models, "weights": weights}
+            missing.append(error)
+    return found, missing
 
 
-def _weights(preset: str) -> tuple[Callable[[], Path], ...]:
-    from videoseg_r1.lite import backbone, saliency, sentences
-
-    return {"lite": (backbone.weights_path, saliency.weights_path, sentences.model_folder)}[preset]
+def _preset(preset: Preset) -> dict[str, object]:
+    found, missing = _weights(preset)
+    return {
+        "summary": preset.summary,
+        "memory_gib": preset.memory_gib,
+        "models": [f"{card.name} ({card.source}, {card.licence}): {card.role}" for card in _cards(preset)],
+        "weights": found,
+        "missing": [error.where for error in missing],
+    }
 
 
 def _text(found: _Found) -> str:
@@ -125,7 +140,7 @@ def _text(found: _Found) -> str:
     lines += [f"disk free {amount:>8} GiB     {folder}" for folder, amount in found["free_disk_gib"].items()]
     for name, preset in found["presets"].items():
         lines += [f"preset {name:<17}{preset['summary']}; {preset['memory_gib']} GiB"]
-        for key in ("models", "weights"):
+        for key in ("models", "weights", "missing"):
             values = preset[key]
             lines += [f"{key:>22}  {value}" for value in (values if isinstance(values, list) else ())]
     lines += [f"PROBLEM {problem}" for problem in found["problems"]] or ["nothing is missing"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 FORMATS_HELP = "overlay, cutout, prores, matte, card, png, rle, json, trace."
 DEFAULT_FORMATS = "overlay,png,rle,json,card,trace"
-PropagatorName: TypeAlias = Literal["memory", "flow"]
 
 VideoArg: TypeAlias = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file, a folder of frames, or a picture.")]
 OutOption: TypeAlias = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to; made if need be.")]
@@ -17,7 +16,18 @@ FormatsOption: TypeAlias = Annotated[str, typer.Option("--formats", help="What t
 OverwriteOption: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")]
 PresetOption: TypeAlias = Annotated[str, typer.Option("--preset", help="The models to use; `videoseg doctor` lists them.")]
 PropagatorOption: TypeAlias = Annotated[
-    PropagatorName, typer.Option("--propagator", help="What carries masks from frame to frame; flow is the simple baseline.")
+    str | None,
+    typer.Option("--propagator", metavar="NAME", help="memory, flow, xmem, sam2 or edgetam; the preset has its own.", show_default=False),
+]
+DeviceOption: TypeAlias = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 or mps; auto takes the first that works.")]
+AnchorsOption: TypeAlias = Annotated[
+    int, typer.Option("--anchors", metavar="N", min=1, max=16, help="Answer for N frames of the key segment instead of one.")
+]
+SelfCheckOption: TypeAlias = Annotated[
+    bool, typer.Option("--self-check", help="Show the masks back to the model once, and ask again where they are wrong.")
+]
+PresenceVotesOption: TypeAlias = Annotated[
+    int, typer.Option("--presence-votes", metavar="N", min=0, max=64, help="Ask N times whether the target is there at all.")
 ]
 SeedOption: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")]
 KeepPrefixOption: TypeAlias = Annotated[bool, typer.Option("--keep-prefix", help="Use the good frames of a damaged video.")]

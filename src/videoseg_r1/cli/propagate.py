@@ -5,6 +5,7 @@ from __future__ import annotations
 from videoseg_r1.cli.inputs import check_video, given_of
 from videoseg_r1.cli.options import (
     BoxOption,
+    DeviceOption,
     FormatsOption,
     FrameOption,
     KeepPrefixOption,
@@ -36,7 +37,8 @@ def propagate(
     preset: PresetOption = "lite",
     overwrite: OverwriteOption = False,
     keep_prefix: KeepPrefixOption = False,
-    propagator: PropagatorOption = "memory",
+    propagator: PropagatorOption = None,
+    device: DeviceOption = "auto",
 ) -> Outcome:
     """Carry a mask, or what a box or points mean, from one frame through the whole video.
 
@@ -54,6 +56,6 @@ def propagate(
     from videoseg_r1.presets import load
 
     with terminal.progress() as progress:
-        segmenter = load(preset, propagator=propagator, on_corrupt=on_corrupt)
+        segmenter = load(preset, device=device, propagator=propagator, on_corrupt=on_corrupt)
         result = segmenter.propagate(video, given, on_progress=progress)
         return saved(result, out, names, overwrite=overwrite, progress=progress)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from videoseg_r1.cli.inputs import check_video
-from videoseg_r1.cli.options import DEFAULT_FORMATS, FormatsOption, KeepPrefixOption, OutOption, OverwriteOption, VideoArg
+from videoseg_r1.cli.options import DEFAULT_FORMATS, DeviceOption, FormatsOption, KeepPrefixOption, OutOption, OverwriteOption, VideoArg
 from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
 from videoseg_r1.cli.terminal import Outcome, Terminal
 
@@ -21,6 +21,7 @@ def replay(
     out: OutOption,
     formats: FormatsOption = DEFAULT_FORMATS,
     overwrite: OverwriteOption = False,
+    device: DeviceOption = "auto",
     keep_prefix: KeepPrefixOption = False,
 ) -> Outcome:
     """Make the masks of an earlier run again, from its trace.
@@ -30,12 +31,16 @@ def replay(
     names = formats_of(formats)
     check_outputs(out, names, overwrite=overwrite)
 
+    from videoseg_r1.config import Extensions
+    from videoseg_r1.documents import build
     from videoseg_r1.presets import load
     from videoseg_r1.result import Trace
 
     known = Trace.read(trace)
     on_corrupt = check_video(video, keep_prefix=keep_prefix)
     with terminal.progress() as progress:
-        segmenter = load(known.preset, propagator=known.settings.get("propagator", "memory"), on_corrupt=on_corrupt)
+        extensions = build(Extensions, known.settings.get("extensions", {}), f"{trace}: settings.extensions")
+        propagator = known.settings.get("propagator")
+        segmenter = load(known.preset, device=device, propagator=propagator, extensions=extensions, on_corrupt=on_corrupt)
         result = segmenter.replay(known, video, on_progress=progress)
         return saved(result, out, names, overwrite=overwrite, progress=progress)

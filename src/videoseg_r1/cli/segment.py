@@ -9,7 +9,9 @@ import typer
 from videoseg_r1.cli.inputs import check_video, given_of
 from videoseg_r1.cli.options import (
     DEFAULT_FORMATS,
+    AnchorsOption,
     BoxOption,
+    DeviceOption,
     FormatsOption,
     FrameOption,
     KeepPrefixOption,
@@ -18,9 +20,11 @@ from videoseg_r1.cli.options import (
     OutOption,
     OverwriteOption,
     PointOption,
+    PresenceVotesOption,
     PresetOption,
     PropagatorOption,
     SeedOption,
+    SelfCheckOption,
     VideoArg,
 )
 from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
@@ -41,7 +45,11 @@ def segment(
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
     keep_prefix: KeepPrefixOption = False,
-    propagator: PropagatorOption = "memory",
+    propagator: PropagatorOption = None,
+    device: DeviceOption = "auto",
+    anchors: AnchorsOption = 1,
+    self_check: SelfCheckOption = False,
+    presence_votes: PresenceVotesOption = 0,
     mask: MaskOption = None,
     box: BoxOption = None,
     point: PointOption = None,
@@ -62,13 +70,15 @@ def segment(
     names = formats_of(formats)
     check_outputs(out, names, overwrite=overwrite)
 
+    from videoseg_r1.config import Extensions
     from videoseg_r1.presets import load
     from videoseg_r1.prompts import clean_query
 
     label = None if query is None else clean_query(query)
     on_corrupt = check_video(video, keep_prefix=keep_prefix)
     with terminal.progress() as progress:
-        segmenter = load(preset, propagator=propagator, on_corrupt=on_corrupt)
+        extensions = Extensions(anchors, self_check, presence_votes)
+        segmenter = load(preset, device=device, propagator=propagator, extensions=extensions, on_corrupt=on_corrupt)
         if given:
             result = segmenter.propagate(video, given, query=label, on_progress=progress)
         else:

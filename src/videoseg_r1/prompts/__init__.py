@@ -11,24 +11,34 @@ from videoseg_r1.prompts.parser import Answer, FailureKind, Mode, ParseFailure, 
 from videoseg_r1.prompts.queries import clean_query, neutralize_tags
 from videoseg_r1.prompts.schema import CANONICAL, MAX_ANSWER_CHARS, MAX_OBJECTS, Size
 from videoseg_r1.prompts.templates import (
+    DIFFICULTY,
     FORMAT_REMINDER,
     INTERVAL_VOTE,
     POSITION_VOTE,
     REASONING,
+    SELF_CHECK,
+    TRANSCRIPT_INTERVAL,
+    TRANSCRIPT_POSITION,
+    TRANSCRIPT_REASONING,
     PromptTemplate,
     example_answer,
 )
-from videoseg_r1.prompts.votes import parse_interval, parse_position
+from videoseg_r1.prompts.votes import parse_interval, parse_numbers, parse_position, parse_ratings
 from videoseg_r1.prompts.writer import format_reply
 
 __all__ = [
     "CANONICAL",
+    "DIFFICULTY",
     "FORMAT_REMINDER",
     "INTERVAL_VOTE",
     "MAX_ANSWER_CHARS",
     "MAX_OBJECTS",
     "POSITION_VOTE",
     "REASONING",
+    "SELF_CHECK",
+    "TRANSCRIPT_INTERVAL",
+    "TRANSCRIPT_POSITION",
+    "TRANSCRIPT_REASONING",
     "Answer",
     "FailureKind",
     "Mode",
@@ -40,7 +50,9 @@ __all__ = [
     "format_reply",
     "neutralize_tags",
     "parse_interval",
+    "parse_numbers",
     "parse_position",
+    "parse_ratings",
     "parse_reply",
     "read_answer",
 ]

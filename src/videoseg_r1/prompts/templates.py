@@ -77,6 +77,17 @@ Reply with its start and end as whole percentages, in this form: <answer>[20, 60
 )
 """Needs `query` and `num_frames`; read the reply with `parse_interval`."""
 
+INTERVAL_VOTE_SECONDS = PromptTemplate(
+    id="interval-vote-seconds",
+    version=1,
+    system=_SYSTEM,
+    user="""These $num_frames pictures are frames of one clip, in order of time; its time $times.
+Sentence: "$query"
+Over which part of the clip can what the sentence refers to be seen and told apart best? Choose the shortest part that settles it.
+Reply with its start and end in seconds, in this form: <answer>$example</answer>""",
+)
+"""Needs `query`, `num_frames`, `times` ("runs from 0.0 s to 4.0 s") and `example`, such as [0.8, 2.4]; read with `parse_interval`."""
+
 POSITION_VOTE = PromptTemplate(
     id="position-vote",
     version=1,
@@ -95,6 +106,70 @@ FORMAT_REMINDER = PromptTemplate(
 <think>your considerations</think><answer>$example</answer>""",
 )
 """Needs `reason` (the kind of a `ParseFailure`) and `example`; a further turn after a reply that failed."""
+
+
+SELF_CHECK = PromptTemplate(
+    id="self-check",
+    version=1,
+    system=_SYSTEM,
+    user="""These $num_frames pictures are frames of one video, in order of time. Coloured outlines mark what somebody took for \
+this: "$query"
+On which pictures is that wrong: the outline is around something else, takes in much that does not belong, or is missing although \
+the thing can be seen?
+Reply with the numbers of these pictures, in this form: <answer>[2, 5]</answer>
+If all are right, the list is empty: <answer>[]</answer>""",
+)
+"""Needs `query` and `num_frames`; read the reply with `parse_numbers`."""
+
+DIFFICULTY = PromptTemplate(
+    id="difficulty",
+    version=1,
+    system=_SYSTEM,
+    user="""These $num_frames pictures are frames of one video, in order of time. Somebody is to find in it what this sentence refers \
+to, and to outline it exactly: "$query"
+Rate how hard that is, each point with a whole number from 1 (trivial) to 10 (extremely hard):
+"scene_complexity": how crowded the scene is, and how much in it looks alike.
+"segmentation_challenge": how hard the outline is to draw: small, thin, blurred, hidden or camouflaged things.
+"temporal_ambiguity": how much of the video one must have seen to know what is meant.
+"motion_complexity": how fast and irregular things and camera move.
+"linguistic_ambiguity": how much knowledge or reasoning the sentence needs, and how many ways there are to read it.
+Reply with one JSON object of these five keys and nothing else, in this form (the numbers are made up):
+$example""",
+)
+"""Needs `query`, `num_frames` and `example`, an object of the five keys; read the reply with `parse_ratings`."""
+
+_NOTES = "You read notes on a video and find out what a sentence means."
+
+TRANSCRIPT_REASONING = PromptTemplate(
+    id="transcript-reasoning",
+    version=1,
+    system=_NOTES,
+    user="""$transcript
+Sentence: "$query"
+Which of these things does it mean? Think in <think></think>, then give a JSON list in <answer></answer>, for each thing its bbox_2d, \
+a point_2d inside it and a neg_point_2d close by; [] if there is none.""",
+)
+"""Needs `transcript` and `query`: the question of `REASONING` put to a model that reads notes instead of pictures, in few words."""
+
+TRANSCRIPT_INTERVAL = PromptTemplate(
+    id="transcript-interval",
+    version=1,
+    system=_NOTES,
+    user="""$transcript
+Sentence: "$query"
+Over which part of the video is what it means seen and told apart best? Answer with start and end in percent, as <answer>[20, 60]</answer>.""",
+)
+"""Needs `transcript` and `query`; read the reply with `parse_interval`."""
+
+TRANSCRIPT_POSITION = PromptTemplate(
+    id="transcript-position",
+    version=1,
+    system=_NOTES,
+    user="""$transcript
+Sentence: "$query"
+When is what it means seen best? Answer with the moment in percent, as <answer>40</answer>.""",
+)
+"""Needs `transcript` and `query`; read the reply with `parse_position`."""
 
 
 def example_answer(coord_size: Size = CANONICAL) -> str:

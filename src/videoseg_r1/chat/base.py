@@ -1,0 +1,88 @@
+"""What every chat model here takes and gives: messages of text and pictures in, sampled replies out.
+
+A back end (`local`, `endpoint`) turns messages into whatever its model wants; whoever asks (`voter`, `reasoner`, `difficulty`) knows
+neither. Not here: what is said (`videoseg_r1.prompts`), coordinates (`families`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from videoseg_r1.chat.families import Family, Role
+from videoseg_r1.types import Frame, RgbImage
+
+Part: TypeAlias = "str | RgbImage"
+"""Text, or a picture (H, W, 3) uint8 at the size at which it is fed to the model (`Family.fed`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """One turn of a conversation: text and pictures in their order."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How replies are drawn.
+
+    Attributes:
+        temperature: 0 is greedy: always the likeliest token.
+        top_p: the likeliest tokens of this much probability together are drawn from, in (0, 1].
+        max_tokens: length of a reply at most, in tokens of the model.
+        seed: of the draw; the same seed, model and messages give the same replies, as far as the back end can promise it.
+        schema: JSON schema of a reply that is to be JSON and nothing else; a wish, which not every back end can hold the model to.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 768
+    seed: int = 0
+    schema: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model wrote, special tokens removed and the thinking prefix of its template restored; `complete` unless cut off."""
+
+    text: str
+    complete: bool = True
+
+
+def labelled(frames: Sequence[Frame], family: Family, name: str, role: Role = "context") -> list[Part]:
+    """Return frames as pictures, each after a label such as "frame 2 of 16, t = 1.2 s:"."""
+    parts: list[Part] = []
+    for number, frame in enumerate(frames, 1):
+        parts += [f"{name} {number} of {len(frames)}, t = {frame.pts_s:.1f} s:", family.fed(frame.rgb, role)]
+    return parts
+
+
+class Chat(Protocol):
+    """A model that answers messages."""
+
+    @property
+    def family(self) -> Family: ...
+
+    @property
+    def description(self) -> str:
+        """The model and its revision, for the trace."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was given up so far (memory, retries), for the result."""
+        ...
+
+    def ask(self, messages: Sequence[Message], sampling: Sampling, num_replies: int = 1) -> list[Reply]:
+        """Return `num_replies` replies to the same messages, drawn independently; with temperature 0 they are equal.
+
+        Raises: ModelError: the model or its server failed. ResourceError: memory ran out.
+        """
+        ...
+
+    def num_tokens(self, text: str) -> int:
+        """Return the length of a text in tokens of the model; words where it has no tokenizer here."""
+        ...

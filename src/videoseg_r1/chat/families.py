@@ -1,0 +1,118 @@
+"""Families of vision-language models: the size at which pictures are fed, and the grid on which replies are written.
+
+Nobody else knows a family's sizes, coordinates or template switches. Which convention a reply follows is decided by the family alone,
+never by its numbers: 840 can be a pixel or a thousandth. Not here: running a model (`local`, `endpoint`), reading replies (`prompts`).
+
+Source: algorithm.md E, from the code and documentation of transformers; the coordinates of Qwen3.5 are a third party's word.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+
+from videoseg_r1.errors import UnknownName
+from videoseg_r1.prompts import CANONICAL, Size
+from videoseg_r1.prompts.schema import THINK
+from videoseg_r1.types import RgbImage
+
+Role: TypeAlias = Literal["target", "context"]
+"""What a picture is shown for: boxes and points are asked for on the target, the others are context."""
+
+_CONTEXT_SIDE = 448
+_RELATIVE: Size = (1000, 1000)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What distinguishes a family.
+
+    Attributes:
+        name: `model_type` of its configuration.
+        grid: side of the square that becomes one token, in pixels; pictures are fed in multiples of it.
+        relative: whether coordinates are thousandths of the picture; else they are pixels of the picture as it was fed.
+        template_options: switches of its chat template.
+    """
+
+    name: str
+    grid: int
+    relative: bool
+    template_options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    def fed(self, rgb: RgbImage, role: Role) -> RgbImage:
+        """Return a picture (H, W, 3) uint8 at the size at which it is fed, both sides multiples of `grid`.
+
+        A target becomes the square nearest below 840 pixels, whatever its shape; context keeps about its shape, at most 448 pixels
+        long, and is not enlarged. Source: algorithm.md A.3 (target), B.8 (context).
+        """
+        height, width = rgb.shape[:2]
+        if role == "target":
+            size = self._whole(CANONICAL[0]), self._whole(CANONICAL[1])
+        else:
+            scale = min(1.0, _CONTEXT_SIDE / max(height, width))
+            size = self._nearest(width * scale), self._nearest(height * scale)
+        if size == (width, height):
+            return rgb
+        shrinks = size[0] * size[1] < width * height
+        resized = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        return np.asarray(resized, np.uint8)
+
+    def coord_size(self, fed_size: Size) -> Size:
+        """Return (width, height) of the grid on which a reply about a picture of this size, as fed, is written."""
+        return _RELATIVE if self.relative else fed_size
+
+    def convention(self, fed_size: Size) -> str:
+        """Return the sentence that tells the model which coordinates to write."""
+        if self.relative:
+            return (
+                "Coordinates are thousandths of the target frame: x from 0 at the left to 1000 at the right, y from 0 at the top to 1000."
+            )
+        return f"Coordinates are pixels of the target frame, which is {fed_size[0]} wide and {fed_size[1]} high, from its top left corner."
+
+    def restored(self, reply: str, prompt: str = "") -> str:
+        """Return a reply with its opening `<think>`, which the templates of thinking models put at the end of the prompt.
+
+        Args:
+            reply: what the model wrote.
+            prompt: the prompt as the template wrote it, "" where it is not known.
+        """
+        return f"{THINK}\n{reply}" if prompt.rstrip().endswith(THINK) else reply
+
+    def _whole(self, length: int) -> int:
+        return max(1, length // self.grid) * self.grid
+
+    def _nearest(self, length: float) -> int:
+        return max(1, round(length / self.grid)) * self.grid
+
+
+# thinking of Qwen3.5's own would come on top of the thinking that the prompt asks for
+_NO_THINKING = MappingProxyType({"enable_thinking": False})
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        family.name: family
+        for family in (
+            Family("qwen2_5_vl", 28, relative=False),
+            Family("qwen3_vl", 32, relative=True),
+            Family("qwen3_vl_moe", 32, relative=True),
+            Family("qwen3_5", 32, relative=True, template_options=_NO_THINKING),
+            Family("qwen3_5_moe", 32, relative=True, template_options=_NO_THINKING),
+        )
+    }
+)
+"""By `model_type` of config.json."""
+
+
+def family_of(model_type: str) -> Family:
+    """Return the family of models whose configuration says this. Raises UnknownName."""
+    if model_type not in FAMILIES:
+        near = difflib.get_close_matches(model_type, FAMILIES, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UnknownName("no such family of chat models", where=model_type, fix=f"{hint}known are {', '.join(FAMILIES)}")
+    return FAMILIES[model_type]
