@@ -131,7 +131,7 @@ def _with_chat(make_chat: ChatMaker, make_segmenter: Callable[[str], Segmenter])
         chat, sampler = cache(partial(make_chat, device)), SamplerConfig(num_anchors=extensions.num_anchors)
         return Stages(
             sampler=lambda seed: HierarchicalSampler(ChatVoter(chat(), seed=seed), sampler, seed),
-            reasoner=lambda seed: ChatReasoner(chat(), seed=seed),
+            reasoner=lambda seed: ChatReasoner(chat(), seed=seed, num_presence_votes=extensions.num_presence_votes),
             segmenter=partial(make_segmenter, device),
             propagator=propagator,
             checker=(lambda _seed: ChatChecker(chat())) if extensions.self_check else None,

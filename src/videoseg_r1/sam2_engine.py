@@ -9,24 +9,22 @@ Source: Ravi et al. 2024 (SAM 2), Zhou et al. 2025 (EdgeTAM).
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from logging import CRITICAL
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
 import torch.nn.functional as F
 
+from videoseg_r1 import pretrained
 from videoseg_r1.devices import MemoryLadder, Placement, choose_placement
 from videoseg_r1.errors import ModelError
 from videoseg_r1.models import MODELS, locate
+from videoseg_r1.pretrained import Network
 from videoseg_r1.types import RgbImage
 
 Result = TypeVar("Result")
-Network: TypeAlias = Any
-"""Sam2Model, Sam2VideoModel, EdgeTamModel or EdgeTamVideoModel; transformers ships no types for their parts."""
 Kind: TypeAlias = Literal["image", "video"]
 
 _CLASSES: dict[tuple[str, Kind], str] = {
@@ -37,9 +35,6 @@ _CLASSES: dict[tuple[str, Kind], str] = {
     ("edgetam_video", "image"): "EdgeTamModel",
     ("edgetam_video", "video"): "EdgeTamVideoModel",
 }
-_NUM_LISTED = 10
-# what transformers raises at files that say something it does not expect
-_BAD_FILES = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, ZeroDivisionError)
 
 
 class Sam2Engine:
@@ -145,7 +140,7 @@ def at_side(network: Network, side: int) -> Network:
     for part, name in ((vision.backbone_config, "image_size"), (config, "image_size"), (config, "memory_attention_rope_feat_sizes")):
         if getattr(part, name, None) is not None:
             setattr(part, name, scaled(getattr(part, name)))
-    with _quiet():
+    with pretrained.quiet():
         resized = type(network)(config)
     resized.load_state_dict(network.state_dict(), assign=True)
     return resized.eval().requires_grad_(False)
@@ -168,83 +163,21 @@ def load_engine(source: str | Path, kind: Kind, device: str = "auto") -> Sam2Eng
     name = str(source)
     folder = locate(MODELS[name]) if name in MODELS else Path(source)
     placement = choose_placement(device)
-    return Sam2Engine(load_network(folder, kind), _load_processor(folder), placement, name=name)
+    from transformers import Sam2Processor
+
+    return Sam2Engine(load_network(folder, kind), pretrained.load_processor(Sam2Processor, folder), placement, name=name)
 
 
 def load_network(folder: Path, kind: Kind) -> Network:
     """Return the network in a folder, in float32 on the CPU. Raises ModelError."""
     import transformers
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
 
-    settings = _read_config(folder)
+    settings = pretrained.read_config(folder)
     model_type = str(settings.pop("model_type", None))
     if (model_type, kind) not in _CLASSES:
         raise ModelError("this is no SAM 2 or EdgeTAM network", where=str(folder), why=f"config.json says {model_type}, for {kind}")
     network_class: Any = getattr(transformers, _CLASSES[model_type, kind])
-    try:
-        with _quiet():
-            network, info = network_class.from_pretrained(
-                folder,
-                config=network_class.config_class.from_dict(settings),
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-            )
-    except (*_BAD_FILES, SafetensorError, StrictDataclassError) as error:
-        why = str(error).strip().split("\n", maxsplit=1)[0]
-        raise ModelError("the weights cannot be loaded", where=str(folder), why=why, fix="run `videoseg models verify`") from error
-    _check_loaded(folder, network, info)
+    network = pretrained.load_network(network_class, folder, config=lambda: network_class.config_class.from_dict(settings))
+    unusable = [f"{key}: not finite" for key, value in network.state_dict().items() if not bool(torch.isfinite(value).all())]
+    pretrained.check_weights(network, folder, unusable)
     return network
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ModelError("the configuration of the weights cannot be read", where=str(folder / "config.json"), why=str(error)) from error
-
-
-def _check_loaded(folder: Path, network: Network, info: dict[str, Any]) -> None:
-    problems = [f"{key}: missing" for key in sorted(info["missing_keys"])]
-    problems += [f"{key}: unknown" for key in sorted(info["unexpected_keys"])]
-    problems += [f"{key}: shape {tuple(found)} instead of {tuple(wanted)}" for key, found, wanted in sorted(info["mismatched_keys"])]
-    problems += [str(message) for message in info.get("error_msgs") or ()]
-    problems = problems or [f"{key}: not finite" for key, value in network.state_dict().items() if not bool(torch.isfinite(value).all())]
-    if problems:
-        more = f"\n  and {len(problems) - _NUM_LISTED} more" if len(problems) > _NUM_LISTED else ""
-        raise ModelError(
-            f"the weights do not fit {type(network).__name__}",
-            where=str(folder),
-            why="\n  ".join(problems[:_NUM_LISTED]) + more,
-            fix="run `videoseg models verify`",
-        )
-
-
-def _load_processor(folder: Path) -> Any:
-    from transformers import Sam2Processor
-
-    try:
-        with _quiet():
-            return Sam2Processor.from_pretrained(folder, local_files_only=True)
-    except _BAD_FILES as error:
-        why = str(error).strip().split("\n", maxsplit=1)[0]
-        raise ModelError("the settings for pictures cannot be read", where=str(folder / "preprocessor_config.json"), why=why) from error
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Keep transformers from writing bars and remarks; what matters of them is checked and raised here."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-import cv2
 import numpy as np
 
 from videoseg_r1.errors import UnknownName
@@ -51,6 +50,8 @@ class Family:
         A target becomes the square nearest below 840 pixels, whatever its shape; context keeps about its shape, at most 448 pixels
         long, and is not enlarged. Source: algorithm.md A.3 (target), B.8 (context).
         """
+        import cv2
+
         height, width = rgb.shape[:2]
         if role == "target":
             size = self._whole(CANONICAL[0]), self._whole(CANONICAL[1])

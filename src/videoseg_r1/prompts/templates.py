@@ -157,7 +157,8 @@ TRANSCRIPT_INTERVAL = PromptTemplate(
     system=_NOTES,
     user="""$transcript
 Sentence: "$query"
-Over which part of the video is what it means seen and told apart best? Answer with start and end in percent, as <answer>[20, 60]</answer>.""",
+Over which part of the video is what it means seen and told apart best? Answer with start and end in percent, as \
+<answer>[20, 60]</answer>.""",
 )
 """Needs `transcript` and `query`; read the reply with `parse_interval`."""
 
