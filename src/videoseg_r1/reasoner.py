@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeAlias
 
 from videoseg_r1.chat.base import Chat, Message, Reply, Sampling, labelled
 from videoseg_r1.chat.families import Family
@@ -102,6 +103,10 @@ def question(family: Family, target: Frame, references: Sequence[Frame], key_fra
     return Question(messages, (target.rgb.shape[1], target.rgb.shape[0]), coord_size)
 
 
+Asker: TypeAlias = Callable[[Frame, Context, str], Question]
+"""Makes the question of a target frame, what surrounds it, and a sentence."""
+
+
 class ChatReasoner:
     """A `Reasoner` on a chat model.
 
@@ -109,12 +114,14 @@ class ChatReasoner:
         chat: the model.
         seed: of sampled replies.
         num_presence_votes: sampled replies that vote on whether a target is there, beyond the paper; 0 takes the answer's word.
+        ask: makes the question; by default one with pictures (`question`).
     """
 
-    def __init__(self, chat: Chat, seed: int = 0, num_presence_votes: int = 0) -> None:
+    def __init__(self, chat: Chat, seed: int = 0, num_presence_votes: int = 0, ask: Asker | None = None) -> None:
         self._chat = chat
         self._seed = seed
         self._num_presence_votes = num_presence_votes
+        self._ask: Asker = ask or self._with_pictures
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -126,10 +133,13 @@ class ChatReasoner:
 
         Raises: ModelError: the model failed. ResourceError: memory ran out.
         """
-        asked = question(self._chat.family, target, context.reference_frames(), context.key_frames(), query)
+        asked = self._ask(target, context, query)
         answer = self._answer(asked)
         answer = replace(answer, num_tokens=self._chat.num_tokens(answer.text))
         return self._with_presence(asked, answer) if self._num_presence_votes and not answer.failed else answer
+
+    def _with_pictures(self, target: Frame, context: Context, query: str) -> Question:
+        return question(self._chat.family, target, context.reference_frames(), context.key_frames(), query)
 
     def _answer(self, asked: Question) -> Reasoning:
         """Return the first answer that can be read, with notes on those before it."""

@@ -42,7 +42,7 @@ def draw_frames(num_frames: int, width: int, height: int, color: tuple[int, int,
 
 
 FRAMES, MASKS = draw_frames(NUM_FRAMES, WIDTH, HEIGHT)
-VERBS = ("segment", "propagate", "eval", "export", "replay", "doctor", "demo")
+VERBS = ("segment", "propagate", "eval", "rate", "export", "replay", "models", "doctor", "demo")
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,6 @@ def test_another_file_under_that_name_is_refused(monkeypatch, tmp_path):
 @pytest.mark.parametrize("prompt", [language.reasoning_prompt, language.interval_prompt, language.position_prompt])
 def test_a_question_holds_the_scene_and_the_sentence(prompt):
     system, user = prompt(_TRANSCRIPT, "the $query that barks")
-    assert system["role"] == "system"
-    assert user["content"].startswith(_TRANSCRIPT)
-    assert 'Sentence: "the $query that barks"' in user["content"]
+    assert (system.role, user.role) == ("system", "user")
+    assert user.parts[0].startswith(_TRANSCRIPT)
+    assert 'Sentence: "the $query that barks"' in user.parts[0]

@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 _JPEG_QUALITY = 90
 _NOT_UNDERSTOOD = (400, 422)
 _WISHES = ("response_format", "chat_template_kwargs", "n")
-"""What a request can do without, in the order in which it is given up."""
+"""What a request can do without."""
 _CUT_OFF = ("length", "content_filter")
 # by a part of the names under which models are published
 _FAMILY_OF_MODEL = {"qwen2.5-vl": "qwen2_5_vl", "qwen3-vl": "qwen3_vl", "qwen3.5": "qwen3_5"}
@@ -137,12 +137,13 @@ class EndpointChat:
         """Return the replies of one request, at least one; without the wishes that the server does not know."""
         body = {key: value for key, value in body.items() if key not in self._not_known}
         answer = await post(body)
-        wish = next((key for key in _WISHES if key in body), None)
-        if answer.status in _NOT_UNDERSTOOD and wish:
-            replies = await self._completion(post, {key: value for key, value in body.items() if key != wish})
-            self._not_known.add(wish)  # not before it has turned out to be the reason
-            self._server.notes[f"the endpoint refused {wish}, it was asked without"] = None
-            return replies
+        for wishes in _wishes(body):
+            if answer.status not in _NOT_UNDERSTOOD:
+                break
+            answer = await post({key: value for key, value in body.items() if key not in wishes})
+            if answer.status == 200:  # so they were the reason
+                self._not_known.update(wishes)
+                self._server.notes[f"the endpoint refused {' and '.join(wishes)}, it was asked without"] = None
         if answer.status != 200:
             raise self._server.refused(answer)
         return self._read(answer.content)
@@ -178,6 +179,12 @@ class _Completion:
     """The part of a chat completion that is read. vLLM and SGLang name thinking that was put aside `reasoning_content` or `reasoning`."""
 
     choices: tuple[_Choice, ...]
+
+
+def _wishes(body: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return what can be left out of a request, one thing at a time and at last everything."""
+    wishes = tuple(key for key in _WISHES if key in body)
+    return [*((wish,) for wish in wishes), *([wishes] if len(wishes) > 1 else [])]
 
 
 def _reply(choice: _Choice, family: Family) -> Reply:

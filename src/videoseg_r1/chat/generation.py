@@ -29,13 +29,14 @@ class Prompt:
     """A prompt as tensors of one row.
 
     Args:
-        inputs: what the processor made: `input_ids`, `mm_token_type_ids` and, with pictures, `pixel_values` and `image_grid_thw`.
+        inputs: what the processor made: `input_ids`, `mm_token_type_ids` and, with pictures, `pixel_values` and `image_grid_thw`; of
+            a language model without eyes, `input_ids` alone.
         pictures: as they were fed, to know them again.
     """
 
-    def __init__(self, inputs: Mapping[str, torch.Tensor], pictures: Sequence[RgbImage]) -> None:
+    def __init__(self, inputs: Mapping[str, torch.Tensor], pictures: Sequence[RgbImage] = ()) -> None:
         self.ids = inputs["input_ids"]
-        self.kinds = inputs["mm_token_type_ids"]
+        self.kinds = inputs.get("mm_token_type_ids", torch.zeros_like(self.ids))
         self.pictures = {name: inputs[name] for name in ("pixel_values", "image_grid_thw") if name in inputs}
         of_pictures = self.kinds[0].nonzero()
         self.num_shared = int(of_pictures[-1]) + 1 if len(of_pictures) else 0
@@ -67,7 +68,7 @@ class Generation:
     """Draws replies from a network.
 
     Args:
-        network: of a class for `AutoModelForImageTextToText`, on the device on which it is to run.
+        network: of a class for `AutoModelForImageTextToText` or `AutoModelForCausalLM`, on the device on which it is to run.
     """
 
     def __init__(self, network: Network) -> None:
@@ -94,8 +95,8 @@ class Generation:
             batch.take(self._ends)
             if not batch.live or step + 1 == sampling.max_tokens:
                 break
-            at = torch.full((4, len(batch.live), 1), prompt.ids.shape[1] + step, device=self._network.device)
-            batch.scores = self._forward(batch.newest(), at + computed.offset, computed.state)
+            at = prompt.ids.shape[1] + step + computed.offset
+            batch.scores = self._forward(batch.newest(), at.expand(*at.shape[:-2], len(batch.live), 1), computed.state)
         return batch.drawn
 
     def _compute(self, prompt: Prompt) -> _Computed:
@@ -119,7 +120,14 @@ class Generation:
         return state
 
     def _positions(self, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return positions (4, 1, L): by count, then by time, row and column in a picture; and what the next ones have beyond the count."""
+        """Return the positions of a prompt, and what the next ones have beyond the count.
+
+        Positions are (4, 1, L), by count, then by time, row and column in a picture, with (4, 1, 1) beyond it; without eyes (1, L) and
+        (1, 1).
+        """
+        if not hasattr(self._network.model, "get_rope_index"):
+            counts = torch.arange(prompt.ids.shape[1], device=self._network.device)[None]
+            return counts, torch.zeros_like(counts[:, :1])
         grids = {name: value for name, value in prompt.pictures.items() if name == "image_grid_thw"}
         places, offset = self._network.model.get_rope_index(prompt.ids, mm_token_type_ids=prompt.kinds, **grids)
         counts = torch.arange(prompt.ids.shape[1])[None, None]

@@ -158,8 +158,8 @@ def _address(url: str, path: str) -> str:
     """Return the address that is asked, which may be shown: it holds neither a user nor a query. Raises InvalidConfig."""
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise InvalidConfig("this is no address", where="VIDEOSEG_ENDPOINT_URL", why=str(error)) from error
+    except httpx.InvalidURL:  # what it says could quote a password
+        parsed = httpx.URL()
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo or parsed.query or parsed.fragment:
         raise InvalidConfig(
             "this is no base address of an endpoint",

@@ -17,6 +17,7 @@ from videoseg_r1.cli.eval import evaluate
 from videoseg_r1.cli.export import export
 from videoseg_r1.cli.models import models
 from videoseg_r1.cli.propagate import propagate
+from videoseg_r1.cli.rate import rate
 from videoseg_r1.cli.replay import replay
 from videoseg_r1.cli.segment import segment
 from videoseg_r1.cli.terminal import Outcome
@@ -26,6 +27,7 @@ VERBS: dict[str, Callable[..., Outcome]] = {
     "segment": segment,
     "propagate": propagate,
     "eval": evaluate,
+    "rate": rate,
     "export": export,
     "replay": replay,
     "models": models,

