@@ -72,6 +72,11 @@ def from_counts(counts: bytes, height: int, width: int) -> BoolMask:
     return np.ascontiguousarray(columns.reshape(width, height).T)
 
 
+def run_ends(rle: Rle) -> npt.NDArray[np.int64]:
+    """Return where each run of checked run lengths ends, background first, in pixels counted down the columns; (R,) int64."""
+    return np.cumsum(_runs(np.frombuffer(rle["counts"].encode("ascii"), np.uint8).astype(np.int64) - 48))
+
+
 def _fault(counts: str, height: int, width: int) -> str:
     """Return what is wrong with the runs, "" when they can be decoded."""
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
