@@ -9,23 +9,20 @@ from videoseg_r1.errors import InvalidConfig
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """What goes beyond the paper, all of it off by default and recorded in the trace.
+    """What stage 2 does beyond the paper, all of it off by default and recorded in the trace.
 
     Attributes:
-        num_anchors: frames that are answered for: the target frame, and one in each other part of the key segment.
         self_check: whether the masks are shown back to the model once, and the worst stretch is asked for again.
         num_presence_votes: votes on whether the target is there at all; 0 asks for none.
     Raises: InvalidConfig: a number out of range.
     """
 
-    num_anchors: int = 1
     self_check: bool = False
     num_presence_votes: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.num_anchors <= 16 or not 0 <= self.num_presence_votes <= 64:
-            why = f"{self.num_anchors} anchors, {self.num_presence_votes} presence votes"
-            raise InvalidConfig("an extension is out of range", why=why, fix="use 1 to 16 anchors, 0 to 64 presence votes")
+        if not 0 <= self.num_presence_votes <= 64:
+            raise InvalidConfig("an extension is out of range", why=f"{self.num_presence_votes} presence votes", fix="use 0 to 64")
 
 
 @dataclass(frozen=True)

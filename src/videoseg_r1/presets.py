@@ -18,14 +18,16 @@ from videoseg_r1.config import Extensions, Limits
 from videoseg_r1.errors import InvalidConfig, UnknownName
 from videoseg_r1.models import PRESET_MODELS
 from videoseg_r1.pipeline import Stages, VideoSegmenter
+from videoseg_r1.prompts import FORMAT_REMINDER, INTERVAL_VOTE, INTERVAL_VOTE_SECONDS, POSITION_VOTE, REASONING, SELF_CHECK
 from videoseg_r1.propagators import PROPAGATORS
+from videoseg_r1.sampler import HierarchicalSampler, SamplerConfig
 from videoseg_r1.stages import Propagator, Segmenter
 from videoseg_r1.video import OnCorrupt
 
 DEFAULT_PRESET = "lite"
 
 ChatMaker: TypeAlias = Callable[[str], Chat]
-StagesMaker: TypeAlias = Callable[[str, Callable[[], Propagator], Extensions], Stages]
+StagesMaker: TypeAlias = Callable[[str, Callable[[], Propagator], SamplerConfig, Extensions], Stages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Preset:
 
     Attributes:
         summary: what it is for.
-        build: makes the stages for a device, a maker of stage 3b, and what is wanted beyond the paper.
+        build: makes the stages for a device, a maker of stage 3b, the settings of stage 1, and what is wanted beyond the paper.
         propagator: what carries masks, unless asked otherwise; a name of `PROPAGATORS`.
         models: of stages 1 to 3a.
         memory_gib: about what a run needs: of the GPU, where there is one.
@@ -56,6 +58,7 @@ def load(
     *,
     device: str = "auto",
     propagator: str | None = None,
+    sampler: SamplerConfig | None = None,
     extensions: Extensions | None = None,
     limits: Limits | None = None,
     on_corrupt: OnCorrupt = "error",
@@ -66,7 +69,8 @@ def load(
         preset: a name of `PRESETS`.
         device: "auto" takes the first that works of cuda, mps and cpu; or "cpu", "cuda", "cuda:1", "mps".
         propagator: a name of `PROPAGATORS`; None takes the preset's own.
-        extensions: what is wanted beyond the paper; nothing by default.
+        sampler: settings of stage 1; the defaults of `SamplerConfig`.
+        extensions: what stage 2 is to do beyond the paper; nothing by default.
         limits: how large an input may be.
         on_corrupt: "error", or "keep-prefix" to use the good frames of a damaged video.
     Raises: UnknownName: no such preset or propagator. InvalidConfig: no such device, or nothing here can use it, or an extension
@@ -78,11 +82,11 @@ def load(
     carrier = PROPAGATORS[name]
     if device not in ("auto", "cpu") and not (row.on_gpu or carrier.on_gpu):
         raise InvalidConfig(f"the preset {preset} does not run on this device", where=device, fix="use auto or cpu")
-    wanted = extensions or Extensions()
+    wanted, sampling = extensions or Extensions(), sampler or SamplerConfig()
     if row.chat is None and (wanted.self_check or wanted.num_presence_votes):
         raise InvalidConfig("this needs a preset with a language model", where=preset, why=f"{wanted} was asked for")
-    stages = row.build(device, partial(carrier.build, device), wanted)
-    settings = {"propagator": name, "extensions": asdict(wanted), **carrier.settings(), **stages.settings}
+    stages = row.build(device, partial(carrier.build, device), sampling, wanted)
+    settings = {"propagator": name, "sampler": asdict(sampling), "extensions": asdict(wanted), **carrier.settings(), **stages.settings}
     models = {card.role: f"{card.name} ({card.source})" for card in (*row.models, *carrier.models)}
     return VideoSegmenter(replace(stages, settings=settings, models={**models, **stages.models}), preset, limits, on_corrupt)
 
@@ -102,40 +106,36 @@ def chat_of(preset: str, device: str = "auto") -> Chat:
     return row.chat(device)
 
 
-def _lite(_device: str, propagator: Callable[[], Propagator], extensions: Extensions) -> Stages:
+def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
     from videoseg_r1.lite.matcher import LiteVoter, Matcher
     from videoseg_r1.lite.segmenter import LiteSegmenter
-    from videoseg_r1.sampler import HierarchicalSampler, SamplerConfig
 
-    sampler, reasoner = SamplerConfig(num_anchors=extensions.num_anchors), Matcher()
+    reasoner = Matcher()
     return Stages(
         sampler=lambda seed: HierarchicalSampler(LiteVoter(), sampler, seed),
         reasoner=lambda _seed: reasoner,
         segmenter=LiteSegmenter,
         propagator=propagator,
-        settings={"sampler": asdict(sampler)},
     )
 
 
 def _with_chat(make_chat: ChatMaker, make_segmenter: Callable[[str], Segmenter]) -> StagesMaker:
     """Return what makes stages 1 and 2 of a language model, which both share, and 3a of a segmenter."""
 
-    def build(device: str, propagator: Callable[[], Propagator], extensions: Extensions) -> Stages:
+    def build(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
         from videoseg_r1.checker import ChatChecker
-        from videoseg_r1.prompts import FORMAT_REMINDER, INTERVAL_VOTE, POSITION_VOTE, REASONING, SELF_CHECK
         from videoseg_r1.reasoner import ChatReasoner
-        from videoseg_r1.sampler import HierarchicalSampler, SamplerConfig
         from videoseg_r1.voter import ChatVoter
 
-        prompts = (INTERVAL_VOTE, POSITION_VOTE, REASONING, FORMAT_REMINDER, SELF_CHECK)
-        chat, sampler = cache(partial(make_chat, device)), SamplerConfig(num_anchors=extensions.num_anchors)
+        prompts = (INTERVAL_VOTE, INTERVAL_VOTE_SECONDS, POSITION_VOTE, REASONING, FORMAT_REMINDER, SELF_CHECK)
+        chat = cache(partial(make_chat, device))
         return Stages(
-            sampler=lambda seed: HierarchicalSampler(ChatVoter(chat(), seed=seed), sampler, seed),
+            sampler=lambda seed: HierarchicalSampler(ChatVoter(chat(), seed=seed, unit=sampler.unit), sampler, seed),
             reasoner=lambda seed: ChatReasoner(chat(), seed=seed, num_presence_votes=extensions.num_presence_votes),
             segmenter=partial(make_segmenter, device),
             propagator=propagator,
             checker=(lambda _seed: ChatChecker(chat())) if extensions.self_check else None,
-            settings={"sampler": asdict(sampler), "prompts": {one.id: one.sha256 for one in prompts}},
+            settings={"prompts": {one.id: one.sha256 for one in prompts}},
         )
 
     return build

@@ -26,6 +26,7 @@ from videoseg_r1.video import Video
 
 SamplerMode: TypeAlias = Literal["full", "first", "direct", "random"]
 Aggregate: TypeAlias = Literal["mean", "median"]
+Unit: TypeAlias = Literal["percent", "seconds"]
 
 _ROUNDING = 1e-9  # 0.07 * 100 is 7.000000000000001: floor and ceil must not see that
 
@@ -46,7 +47,10 @@ class SamplerConfig:
             of the key segment.
         aggregate: how votes become one: "mean" (paper) or "median".
         progress: a round that leaves more than this fraction of the segment ends the narrowing, in (0, 1).
-        num_anchors: parts of the key segment that are answered for, beyond the paper; each takes M votes more.
+        num_anchors: frames that are answered for, beyond the paper: the target frame, and one in each other part of the key segment,
+            found by M votes each.
+        unit: in which a language model is asked for intervals; models trained on time stamps may do better with "seconds". The voter
+            turns them into percent.
     """
 
     num_intervals: int = 5
@@ -60,6 +64,7 @@ class SamplerConfig:
     aggregate: Aggregate = "mean"
     progress: float = 0.95
     num_anchors: int = 1
+    unit: Unit = "percent"
 
     def __post_init__(self) -> None:
         at_least = {"num_intervals": 1, "num_positions": 1, "max_rounds": 0, "min_frames": 1, "shown_frames": 2, "key_frames": 1}
@@ -71,6 +76,8 @@ class SamplerConfig:
             wrong.append("progress must be in (0, 1)")
         if self.mode not in get_args(SamplerMode):
             wrong.append(f"mode must be one of {', '.join(get_args(SamplerMode))}")
+        if self.unit not in get_args(Unit):
+            wrong.append(f"unit must be one of {', '.join(get_args(Unit))}")
         if self.aggregate not in get_args(Aggregate):
             wrong.append(f"aggregate must be one of {', '.join(get_args(Aggregate))}")
         if wrong:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
 
 from videoseg_r1.chat.base import Chat, Message, Sampling, labelled
-from videoseg_r1.prompts import INTERVAL_VOTE, POSITION_VOTE, PromptTemplate, parse_interval, parse_position
-from videoseg_r1.prompts.templates import INTERVAL_VOTE_SECONDS
+from videoseg_r1.prompts import INTERVAL_VOTE, INTERVAL_VOTE_SECONDS, POSITION_VOTE, PromptTemplate, parse_interval, parse_position
+from videoseg_r1.sampler import Unit
 from videoseg_r1.stages import Shown
 from videoseg_r1.types import Frame
-
-Unit: TypeAlias = Literal["percent", "seconds"]
 
 _TEMPERATURE, _TOP_P = 0.7, 0.9
 _MAX_TOKENS = 256

@@ -56,7 +56,7 @@ hostile = st.one_of(structured, broken, st.lists(st.one_of(pieces, st.text(max_s
 side = st.integers(1, 4000)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 @given(hostile, side, side, st.sampled_from(["lenient", "strict"]))
 @example("<answer>[{}]</answer>", 1, 1, "lenient")
 def test_any_reply_gives_a_value(text: str, width: int, height: int, mode: Any) -> None:

@@ -21,6 +21,7 @@ from videoseg_r1.config import Extensions
 from videoseg_r1.models import MODELS, ModelFile
 from videoseg_r1.presets import load
 from videoseg_r1.result import Trace
+from videoseg_r1.sampler import SamplerConfig
 from videoseg_r1.xmem.checkpoint import random_state
 
 _RNG = np.random.default_rng(1)
@@ -106,14 +107,14 @@ def test_what_random_weights_write_is_a_failure_that_is_told_not_a_crash(monkeyp
 
 def test_anchors_and_the_self_check_are_in_the_trace_and_replayed(written):
     written["outlines"] = "<answer>[1, 2, 3, 4, 5, 6]</answer>"
-    extensions = Extensions(num_anchors=3, self_check=True, num_presence_votes=4)
-    segmenter = load("3b", device="cpu", propagator="sam2", extensions=extensions)
+    sampler, extensions = SamplerConfig(num_anchors=3, unit="seconds"), Extensions(self_check=True, num_presence_votes=4)
+    segmenter = load("3b", device="cpu", propagator="sam2", sampler=sampler, extensions=extensions)
     result = segmenter.segment(_FRAMES, "the bright one")
     why = [anchor.why for anchor in result.trace.anchors]
     assert why.count("split") == 2
     assert why.count("check") == 1
     assert result.reasoning.presence == pytest.approx(5 / 6)
-    again = load("3b", device="cpu", propagator="sam2", extensions=extensions).replay(result.trace, _FRAMES)
+    again = load("3b", device="cpu", propagator="sam2", sampler=sampler, extensions=extensions).replay(result.trace, _FRAMES)
     assert _same(again, result)
 
 
@@ -131,3 +132,14 @@ def test_another_propagator_can_stand_behind_the_same_stages(propagator, written
     result = load("3b", device="cpu", propagator=propagator).segment(_FRAMES[:5], "the bright one")
     assert result.trace.settings["propagator"] == propagator
     assert len(result.tracks) == 1
+
+
+def test_rows_of_table_5_can_be_asked_for_and_a_replay_takes_the_same(written, tmp_path, drawn_video):
+    clip = str(drawn_video(num_frames=4, width=64, height=48).path)
+    common = ["--device", "cpu", "--formats", "trace,rle", "--json"]
+    arguments = ["segment", clip, "the bright one", "--preset", "3b", "--propagator", "flow", "--sampler", "first", *common]
+    assert main([*arguments, "-o", str(tmp_path / "one")]) == 0
+    trace = Trace.read(tmp_path / "one" / "trace.json")
+    assert (trace.keyframes.mode, trace.keyframes.target_frame) == ("first", 0)
+    assert main(["replay", str(tmp_path / "one" / "trace.json"), clip, *common, "-o", str(tmp_path / "two")]) == 0
+    assert (tmp_path / "two" / "trace.json").read_bytes() == (tmp_path / "one" / "trace.json").read_bytes()

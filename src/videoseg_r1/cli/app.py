@@ -21,12 +21,14 @@ from videoseg_r1.cli.rate import rate
 from videoseg_r1.cli.replay import replay
 from videoseg_r1.cli.segment import segment
 from videoseg_r1.cli.terminal import Outcome
+from videoseg_r1.cli.train import train
 from videoseg_r1.cli.verb import usage_failed, verb
 
 VERBS: dict[str, Callable[..., Outcome]] = {
     "segment": segment,
     "propagate": propagate,
     "eval": evaluate,
+    "train": train,
     "rate": rate,
     "export": export,
     "replay": replay,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -20,6 +20,10 @@ PropagatorOption: TypeAlias = Annotated[
     typer.Option("--propagator", metavar="NAME", help="memory, flow, xmem, sam2 or edgetam; the preset has its own.", show_default=False),
 ]
 DeviceOption: TypeAlias = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 or mps; auto takes the first that works.")]
+SamplerOption: TypeAlias = Annotated[
+    Literal["full", "first", "direct", "random"],
+    typer.Option("--sampler", help="How the target frame is chosen: the paper's way, or a row of its Table 5 to compare with."),
+]
 AnchorsOption: TypeAlias = Annotated[
     int, typer.Option("--anchors", metavar="N", min=1, max=16, help="Answer for N frames of the key segment instead of one.")
 ]

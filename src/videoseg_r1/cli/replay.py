@@ -35,12 +35,20 @@ def replay(
     from videoseg_r1.documents import build
     from videoseg_r1.presets import load
     from videoseg_r1.result import Trace
+    from videoseg_r1.sampler import SamplerConfig
 
     known = Trace.read(trace)
     on_corrupt = check_video(video, keep_prefix=keep_prefix)
     with terminal.progress() as progress:
+        sampler = build(SamplerConfig, known.settings.get("sampler", {}), f"{trace}: settings.sampler")
         extensions = build(Extensions, known.settings.get("extensions", {}), f"{trace}: settings.extensions")
-        propagator = known.settings.get("propagator")
-        segmenter = load(known.preset, device=device, propagator=propagator, extensions=extensions, on_corrupt=on_corrupt)
+        segmenter = load(
+            known.preset,
+            device=device,
+            propagator=known.settings.get("propagator"),
+            sampler=sampler,
+            extensions=extensions,
+            on_corrupt=on_corrupt,
+        )
         result = segmenter.replay(known, video, on_progress=progress)
         return saved(result, out, names, overwrite=overwrite, progress=progress)

@@ -23,6 +23,7 @@ from videoseg_r1.cli.options import (
     PresenceVotesOption,
     PresetOption,
     PropagatorOption,
+    SamplerOption,
     SeedOption,
     SelfCheckOption,
     VideoArg,
@@ -47,6 +48,7 @@ def segment(
     keep_prefix: KeepPrefixOption = False,
     propagator: PropagatorOption = None,
     device: DeviceOption = "auto",
+    sampler: SamplerOption = "full",
     anchors: AnchorsOption = 1,
     self_check: SelfCheckOption = False,
     presence_votes: PresenceVotesOption = 0,
@@ -73,12 +75,13 @@ def segment(
     from videoseg_r1.config import Extensions
     from videoseg_r1.presets import load
     from videoseg_r1.prompts import clean_query
+    from videoseg_r1.sampler import SamplerConfig
 
     label = None if query is None else clean_query(query)
     on_corrupt = check_video(video, keep_prefix=keep_prefix)
     with terminal.progress() as progress:
-        extensions = Extensions(anchors, self_check, presence_votes)
-        segmenter = load(preset, device=device, propagator=propagator, extensions=extensions, on_corrupt=on_corrupt)
+        sampling, extensions = SamplerConfig(mode=sampler, num_anchors=anchors), Extensions(self_check, presence_votes)
+        segmenter = load(preset, device=device, propagator=propagator, sampler=sampling, extensions=extensions, on_corrupt=on_corrupt)
         if given:
             result = segmenter.propagate(video, given, query=label, on_progress=progress)
         else:
