@@ -5,7 +5,9 @@ Coordinates are those of the canonical 840 x 840 frame, as in every reply. Not h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import groupby, pairwise, permutations
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +17,17 @@ from videoseg_r1.lite.tracks import Track
 from videoseg_r1.lite.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
 from videoseg_r1.prompts import CANONICAL
 
-_STILL, _FAST = 0.01, 0.06  # own sizes per frame
+STILL, FAST = 0.01, 0.06
+"""Speeds, in own sizes per frame, from which a thing moves, and moves fast."""
+LEFT, RIGHT, TOP, BOTTOM = 0.36, 0.64, 0.33, 0.67
+"""Fractions of the frame that bound what is called left, right, top and bottom."""
 _GROWS = 0.005  # log area per frame
+_STEADY = 2  # looks: a motion that was seen less often may be noise
+_AHEAD = 0.03  # of the frame's width
 
 
 def transcript(tracks: Sequence[Track], target: int, num_frames: int, size: tuple[int, int]) -> str:
-    """Return what was seen, a headline and one numbered line per thing.
+    """Return what was seen: a headline, one numbered line per thing, and a line for every time one overtakes another.
 
     Args:
         tracks: things, in the order they are to be numbered.
@@ -30,7 +37,8 @@ def transcript(tracks: Sequence[Track], target: int, num_frames: int, size: tupl
     """
     seen = sorted({index for track in tracks for index in track.regions})
     head = f"{len(tracks)} things seen in {len(seen)} of {num_frames} frames; boxes at frame {target}."
-    return "\n".join([head, *(f"{n}. {describe(track, target, num_frames, size)}" for n, track in enumerate(tracks, 1))])
+    lines = (f"{n}. {describe(track, target, num_frames, size)}" for n, track in enumerate(tracks, 1))
+    return "\n".join([head, *lines, *overtaking_words(tracks)])
 
 
 def describe(track: Track, target: int, num_frames: int, size: tuple[int, int]) -> str:
@@ -74,8 +82,8 @@ def name_words(classes: npt.NDArray[np.float32]) -> str:
 def place_words(view: Region) -> str:
     """Return where in the picture a region lies, in thirds, and whether the border cuts it off."""
     x, y = view.center
-    across = "left" if x < 0.36 else "right" if x > 0.64 else "centre"
-    down = "top " if y < 0.33 else "bottom " if y > 0.67 else ""
+    across = "left" if x < LEFT else "right" if x > RIGHT else "centre"
+    down = "top " if y < TOP else "bottom " if y > BOTTOM else ""
     return f"{down}{across}" + (", cut off by the border" if view.cut else "")
 
 
@@ -86,18 +94,74 @@ def size_words(area: float) -> str:
 
 
 def motion_words(track: Track) -> str:
-    """Return direction and speed relative to the surroundings, and whether it comes nearer."""
-    right, down = track.velocity()
-    speed = float(np.hypot(right, down))
-    if speed < _STILL:
-        words = "still"
-    else:
-        across = "right" if right > 0 else "left"
-        along = "down" if down > 0 else "up"
-        direction = across if abs(right) > 2 * abs(down) else along if abs(down) > 2 * abs(right) else f"{along} and {across}"
-        words = f"moves {'fast ' if speed > _FAST else ''}{direction}"
+    """Return direction and speed relative to the surroundings, when that changes for good, and whether the thing comes nearer."""
+    words = velocity_words(track.velocity())
+    change = change_frame(track)
+    if change is not None:
+        parts = [[v.velocity for v in track.regions.values() if (v.index < change) == early] for early in (True, False)]
+        before, after = ((float(v[0]), float(v[1])) for v in (np.median(part, axis=0) for part in parts))
+        turn = "stops" if heading(after) == "still" else f"goes {heading(after)}"
+        words = f"{velocity_words(before)}, {turn} at frame {change}"
     growth = track.growth()
     return words + (", gets larger" if growth > _GROWS else ", gets smaller" if growth < -_GROWS else "")
+
+
+def change_frame(track: Track) -> int | None:
+    """Return the first look at a new motion: the thing set off, stopped, or turned round; None when it did not."""
+    views = list(track.regions.values())
+    runs = [(word, len(list(run))) for word, run in groupby(heading(view.velocity) for view in views)]
+    opposite = {"left": "right", "right": "left", "up": "down", "down": "up"}
+    start = 0
+    for (before, num_before), (after, num_after) in pairwise(runs):
+        start += num_before
+        changes = "still" in (before, after) or opposite[before] == after
+        if changes and min(num_before, num_after) >= _STEADY:
+            return views[start].index
+    return None
+
+
+def velocity_words(velocity: tuple[float, float]) -> str:
+    """Return direction and speed of a velocity (right, down) in own sizes per frame."""
+    right, down = velocity
+    speed = float(np.hypot(right, down))
+    if speed < STILL:
+        return "still"
+    across = "right" if right > 0 else "left"
+    along = "down" if down > 0 else "up"
+    direction = across if abs(right) > 2 * abs(down) else along if abs(down) > 2 * abs(right) else f"{along} and {across}"
+    return f"moves {'fast ' if speed > FAST else ''}{direction}"
+
+
+def heading(velocity: tuple[float, float]) -> str:
+    """Return "still", or the one of left, right, up and down that a velocity (right, down) is nearest to."""
+    right, down = velocity
+    if math.hypot(right, down) < STILL:
+        return "still"
+    return ("right" if right > 0 else "left") if abs(right) >= abs(down) else ("down" if down > 0 else "up")
+
+
+def overtaking_words(tracks: Sequence[Track]) -> list[str]:
+    """Return a line for every thing that comes from behind another one, moving the same way, and stays ahead of it."""
+    ways = [heading(track.velocity()) for track in tracks]
+    lines: list[str] = []
+    for a, b in permutations(range(len(tracks)), 2):
+        if ways[a] == ways[b] and ways[a] in ("left", "right"):
+            frame = _overtaken_by(tracks[a], tracks[b], 1 if ways[a] == "right" else -1)
+            lines += [f"{a + 1} overtakes {b + 1} by frame {frame}."] if frame is not None else []
+    return lines
+
+
+def _overtaken_by(one: Track, other: Track, sign: int) -> int | None:
+    """Return the first look from which `one` is ahead of `other` for good, None when it does not overtake.
+
+    `sign` is 1 for things that move right, -1 for left.
+    """
+    shared = sorted(one.regions.keys() & other.regions.keys())
+    leads = [sign * (one.regions[i].center[0] - other.regions[i].center[0]) for i in shared]
+    if not leads or leads[0] > -_AHEAD or leads[-1] < _AHEAD:
+        return None
+    behind = max(position for position, lead in enumerate(leads) if lead < 0)
+    return shared[behind + 1]
 
 
 def time_words(track: Track, num_frames: int) -> str:

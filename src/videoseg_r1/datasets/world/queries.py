@@ -1,0 +1,171 @@
+"""Queries over a scene: drawn from templates, and resolved to the things they mean. A query with two readings is never asked.
+
+Not here: words (`templates.py`), truth of a single statement (`attributes.py`), explanations (`evidence.py`).
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from videoseg_r1.datasets.world import names
+from videoseg_r1.datasets.world.attributes import ATTRIBUTES, Verdict, leader
+from videoseg_r1.datasets.world.scene import Scene
+from videoseg_r1.datasets.world.templates import (
+    ABSENT_KINDS,
+    DEEDS,
+    FIELDS,
+    MOTIONS,
+    PLACES,
+    RANKS_BY_FIELD,
+    TEMPLATES,
+    Template,
+)
+
+_WITH_RIVALS = 0.75  # share of the queries that only one look at the whole scene can answer
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question and its meaning.
+
+    Attributes:
+        text: the sentence.
+        kind: one of `templates.KINDS_OF_QUERY`.
+        template: what it was worded by.
+        filters: (attribute, value) pairs that hold for every thing that is meant; attributes are keys of `ATTRIBUTES`.
+        rank: key of `attributes.RANKS`: of the things that pass the filters, the one that leads is meant; "" for all of them.
+    """
+
+    text: str
+    kind: str
+    template: Template
+    filters: tuple[tuple[str, str], ...]
+    rank: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A query with its answer: the things it means, ascending, and those that nearly fit: they differ in one point."""
+
+    query: Query
+    targets: tuple[int, ...]
+    rivals: tuple[int, ...]
+
+
+def resolve(scene: Scene, frame: int, query: Query) -> tuple[int, ...] | None:
+    """Return the things that the query means when it is asked for this frame, ascending; None when that is too close to say."""
+    verdicts = [_all_hold(scene, thing, frame, query.filters) for thing in range(len(scene.things))]
+    if None in verdicts:
+        return None
+    among = [thing for thing, verdict in enumerate(verdicts) if verdict]
+    if not query.rank or not among:
+        return tuple(among)
+    best = leader(scene, frame, query.rank, among)
+    return None if best is None else (best,)
+
+
+def draw_query(rng: np.random.Generator, scene: Scene, frame: int, kind: str, held_out: bool, elsewhere: Scene) -> Resolved | None:
+    """Return a query of this kind that has exactly one reading in the scene, None when the one that was drawn has not.
+
+    All targets are to be seen in the frame. An absent target is made up from things of the scene and of `elsewhere`, so that some
+    of what is asked for is often there.
+    """
+    templates = _templates(kind, held_out)
+    template = templates[int(rng.integers(len(templates)))]
+    visible = np.flatnonzero(scene.visible[:, frame])
+    if not len(visible):
+        return None
+    thing = int(visible[rng.integers(len(visible))])
+
+    def donor() -> tuple[Scene, int]:
+        if kind != "absent":
+            return scene, thing
+        source = scene if rng.random() < 0.5 else elsewhere
+        return source, int(rng.integers(len(source.things)))
+
+    query = _fill(rng, template, kind, held_out, donor, frame)
+    targets = resolve(scene, frame, query) if query else None
+    if query is None or targets is None or not scene.visible[list(targets), frame].all():
+        return None
+    wanted = (0, 0) if kind == "absent" else (2, len(scene.things)) if template.is_plural else (1, 1)
+    if not wanted[0] <= len(targets) <= wanted[1]:
+        return None
+    near = rivals(scene, frame, query, targets)
+    return Resolved(query, targets, near) if near or rng.random() > _WITH_RIVALS else None
+
+
+def rivals(scene: Scene, frame: int, query: Query, targets: Sequence[int]) -> tuple[int, ...]:
+    """Return the things that nearly fit: all filters but one hold, or all hold and the rank is another's.
+
+    With a single filter, they are the things of a target's widest category.
+    """
+    others = [thing for thing in range(len(scene.things)) if thing not in targets]
+    if len(query.filters) + bool(query.rank) > 1:
+        failed = {thing: sum(ATTRIBUTES[a](scene, thing, frame, v) is not True for a, v in query.filters) for thing in others}
+        return tuple(thing for thing in others if failed[thing] == (0 if query.rank else 1))
+    widest = {names.categories(scene.things[thing].kind)[0] for thing in targets}
+    return tuple(thing for thing in others if names.categories(scene.things[thing].kind)[0] in widest)
+
+
+def _fill(
+    rng: np.random.Generator, template: Template, kind: str, held_out: bool, donor: Callable[[], tuple[Scene, int]], frame: int
+) -> Query | None:
+    """Return the template filled with what is true of the things that `donor` returns; None where nothing is."""
+    values: dict[str, str] = {}
+    for field in _fields(template.text):
+        attribute = FIELDS[field].attribute
+        if attribute not in values:
+            scene, thing = donor()
+            options = _options(attribute, scene, thing, min(frame, scene.num_frames - 1), held_out)
+            if not options:
+                return None
+            values[attribute] = options[int(rng.integers(len(options)))]
+    text = template.text.format(**{field: FIELDS[field].word(values[FIELDS[field].attribute]) for field in _fields(template.text)})
+    ranks = [value for attribute, value in values.items() if attribute in RANKS_BY_FIELD]
+    filters = tuple(("fact" if a == "use" else a, value) for a, value in values.items() if a not in RANKS_BY_FIELD)
+    return Query(text, kind, template, filters, "".join(ranks))
+
+
+def _options(attribute: str, scene: Scene, thing: int, frame: int, held_out: bool) -> Sequence[str]:
+    """Return what may be said of a thing's attribute, all of it true."""
+    own = scene.things[thing]
+    if attribute in ("fact", "use"):
+        known = names.facts(held_out)
+        return [f.text for f in known if own.kind.name in f.kinds.split("|") and f.is_use == (attribute == "use")]
+    if attribute == "order":
+        own_races = [deed for deed in scene.races if not np.isnan(scene.deeds[deed][thing])]
+        return [value for value in RANKS_BY_FIELD["order"] if value.rpartition(" ")[2] in own_races]
+    if attribute in RANKS_BY_FIELD:
+        return RANKS_BY_FIELD[attribute]
+    options: dict[str, Sequence[str]] = {
+        "name": (own.kind.name,),
+        "category": names.categories(own.kind),
+        "colour": (" and ".join(own.colours),),
+        "place": tuple(PLACES),
+        "motion": tuple(MOTIONS),
+        "deed": tuple(DEEDS),
+        "overtakes": tuple({other.kind.name: None for other in scene.things if other.kind is not own.kind}),
+    }
+    return [value for value in options[attribute] if ATTRIBUTES[attribute](scene, thing, frame, value)]
+
+
+def _all_hold(scene: Scene, thing: int, frame: int, filters: Sequence[tuple[str, str]]) -> Verdict:
+    """Return whether all filters hold: no as soon as one does not, else None where one is too close to say."""
+    verdicts = [ATTRIBUTES[attribute](scene, thing, frame, value) for attribute, value in filters]
+    return False if False in verdicts else None if None in verdicts else True
+
+
+@lru_cache(maxsize=64)
+def _templates(kind: str, held_out: bool) -> tuple[Template, ...]:
+    kinds = ABSENT_KINDS if kind == "absent" else {kind}
+    return tuple(template for template in TEMPLATES if template.kind in kinds and template.held_out == held_out)
+
+
+@lru_cache(maxsize=256)
+def _fields(text: str) -> tuple[str, ...]:
+    return tuple(field for _, field, _, _ in string.Formatter().parse(text) if field)

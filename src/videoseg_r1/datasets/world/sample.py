@@ -1,0 +1,241 @@
+"""Training samples of the world: a transcript, a question about it, the answer, the evidence, and how hard it is.
+
+Everything follows from the seed. The truth is that of the scene, in the canonical 840 x 840 frame; the reply that is taught copies
+the line of the transcript, which is all a reader of it can know. Not here: rewards, pictures of the same scenes (`render.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from videoseg_r1.datasets.training import training_pick
+from videoseg_r1.datasets.world import names
+from videoseg_r1.datasets.world.evidence import Line, think
+from videoseg_r1.datasets.world.perception import Noise, Sighting, noises, perceive, top_class
+from videoseg_r1.datasets.world.queries import Query, Resolved, draw_query
+from videoseg_r1.datasets.world.scene import Scene, draw_scene
+from videoseg_r1.datasets.world.templates import KINDS_OF_QUERY
+from videoseg_r1.difficulty import TIERS
+from videoseg_r1.errors import UnknownName
+from videoseg_r1.lite.matcher import looks
+from videoseg_r1.lite.transcript import canonical_box, transcript
+from videoseg_r1.prompts import CANONICAL, REASONING, PromptTemplate, example_answer, format_reply
+from videoseg_r1.types import BoolMask, Box, Cue, KeyframePick, Point
+
+Split: TypeAlias = Literal["train", "val", "ood"]
+SPLITS: tuple[Split, ...] = ("train", "val", "ood")
+"""`val` is other scenes of what `train` is made of; `ood` is made of what is held out: kinds, facts, templates, noise."""
+
+_HOPS = {
+    "name": 0.0,
+    "category": 0.5,
+    "colour_name": 0.7,
+    "attribute": 1.0,
+    "position": 1.0,
+    "size": 1.5,
+    "several": 2.0,
+    "motion": 2.0,
+    "absent": 2.5,
+    "commonsense": 3.0,
+    "function": 3.0,
+    "order": 4.0,
+}
+_BESIDE = 15.0  # pixels between a box and its negative point, of the 40 that the reward allows
+_MAX_TRIES = 12  # queries asked of one scene before another one is drawn
+_COORDINATES = "Coordinates are whole numbers on a grid of 840 x 840 over the frame."
+
+
+@dataclass(frozen=True, eq=False)
+class WorldSample:
+    """One question about one scene.
+
+    Attributes:
+        split, scene, noise: where it is from.
+        query, targets, rivals: the question, the things it means (indices of `scene.things`), and those that nearly fit.
+        pick: target frame, and the key segment around it.
+        transcript: what perception says.
+        cues: what the lines of the targets say, one per target, in the canonical frame: the answer that is taught.
+        thinking: the evidence for it.
+        difficulty: 1 (easy) to 10, from the kind of the query, the number of things and rivals, and the noise.
+    """
+
+    split: Split
+    scene: Scene
+    noise: Noise
+    query: Query
+    targets: tuple[int, ...]
+    rivals: tuple[int, ...]
+    pick: KeyframePick
+    transcript: str
+    cues: tuple[Cue, ...]
+    thinking: str
+    difficulty: float
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The true boxes of the targets in the target frame, in the canonical frame."""
+        return tuple(self.scene.box(thing, self.pick.target_frame, CANONICAL) for thing in self.targets)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The middles of the true boxes."""
+        return tuple(box.center for box in self.boxes)
+
+    def masks(self) -> BoolMask:
+        """Return (N, 840, 840) bool, the true boxes filled: what a text-only world has for masks."""
+        masks = np.zeros((len(self.targets), *CANONICAL[::-1]), np.bool_)
+        for mask, box in zip(masks, self.boxes, strict=True):
+            mask[round(box.y1) : round(box.y2), round(box.x1) : round(box.x2)] = True
+        return masks
+
+    def messages(self, template: PromptTemplate = REASONING) -> list[dict[str, str]]:
+        """Return the conversation up to the reply: the transcript stands where a vision-language model would have pictures."""
+        system, user = template.render(query=self.query.text, coordinates=_COORDINATES, example=example_answer())
+        return [{"role": "system", "content": system}, {"role": "user", "content": f"{self.transcript}\n{user}"}]
+
+    def reply(self) -> str:
+        """Return the reply that is taught, in the format that `parse_reply` reads."""
+        return format_reply(self.thinking, self.cues, CANONICAL)
+
+
+def draw_sample(seed: int, split: Split = "train", kind: str | None = None, noise: Noise | None = None) -> WorldSample:
+    """Return the sample of this seed.
+
+    Args:
+        seed: from 0; the splits share no seed's scene.
+        split: what it is made of.
+        kind: one of KINDS_OF_QUERY, drawn when not given.
+        noise: how wrong perception is, drawn from the split's levels when not given.
+    Raises: UnknownName: no such split or kind.
+    """
+    rng = rng_of(seed, split)
+    kind = kind or KINDS_OF_QUERY[int(rng.integers(len(KINDS_OF_QUERY)))]
+    levels = noises(split == "ood")
+    noise = noise or levels[int(rng.integers(len(levels)))]
+    scene, frame, resolved = draw_case(rng, kind, split)
+    return _perceived(rng, split, scene, frame, [resolved], noise)[0]
+
+
+def draw_group(seed: int, split: Split = "train", size: int = 4) -> list[WorldSample]:
+    """Return samples of different kinds about one scene and target frame: they share the transcript, which is most of the text.
+
+    Args:
+        seed: from 0; its scene is that of no `draw_sample`.
+        split: what it is made of.
+        size: how many are drawn; fewer where the scene has not as many clear questions.
+    Raises: UnknownName: no such split.
+    """
+    rng = rng_of(seed, split).spawn(1)[0]
+    levels = noises(split == "ood")
+    noise = levels[int(rng.integers(len(levels)))]
+    kinds = [str(kind) for kind in rng.permutation(KINDS_OF_QUERY)]
+    scene, frame, first = draw_case(rng, kinds[0], split)
+    elsewhere = draw_scene(rng, names.kinds(split == "ood"))
+    found = {first.query.text: first}
+    for kind in (*kinds[1:], *kinds):
+        resolved = draw_query(rng, scene, frame, kind, split == "ood", elsewhere) if len(found) < size else None
+        if resolved:
+            found.setdefault(resolved.query.text, resolved)
+    return _perceived(rng, split, scene, frame, list(found.values()), noise)
+
+
+def rng_of(seed: int, split: Split) -> np.random.Generator:
+    """Return the source of everything that is drawn for a seed of a split. Raises UnknownName: no such split."""
+    if split not in SPLITS:
+        raise UnknownName("No such split", where=split, fix=f"known are {', '.join(SPLITS)}")
+    return np.random.default_rng([SPLITS.index(split), seed])
+
+
+def draw_case(rng: np.random.Generator, kind: str, split: Split) -> tuple[Scene, int, Resolved]:
+    """Return a scene, its target frame, and a query of this kind with its answer. Raises UnknownName: no such kind."""
+    if kind not in KINDS_OF_QUERY:
+        raise UnknownName("No such kind of query", where=kind, fix=f"known are {', '.join(KINDS_OF_QUERY)}")
+    held_out = split == "ood"
+    pool = names.kinds(held_out)
+    eventful = kind == "order"
+    elsewhere = scene = draw_scene(rng, pool, eventful)
+    while True:
+        for _ in range(_MAX_TRIES):
+            frame = int(rng.integers(scene.num_frames))
+            resolved = draw_query(rng, scene, frame, kind, held_out, elsewhere)
+            if resolved:
+                return scene, frame, resolved
+        elsewhere, scene = scene, draw_scene(rng, pool, eventful)
+
+
+def difficulty_of(kind: str, num_things: int, num_rivals: int, num_targets: int, noise_level: int) -> float:
+    """Return D in 1..10: what it takes to understand the query, plus what there is to confuse. Ours; it never falls in any of them."""
+    clutter = 0.3 * (num_things - 2) + 0.5 * min(num_rivals, 4) + 0.4 * max(0, num_targets - 1)
+    return min(10.0, 1 + _HOPS[kind] + clutter + 0.8 * noise_level)
+
+
+def _perceived(
+    rng: np.random.Generator, split: Split, scene: Scene, frame: int, asked: Sequence[Resolved], noise: Noise
+) -> list[WorldSample]:
+    """Return a sample for each question that is asked of a scene; all read the same transcript."""
+    pick = training_pick(rng, scene.num_frames, frame)
+    indices = sorted({*looks(scene.num_frames, pick.segment), frame})
+    targets = {thing for resolved in asked for thing in resolved.targets}
+    sightings = perceive(rng, scene, indices, noise, names.kinds(split == "ood"), targets, frame)
+    lines = _lines(frame, sightings)
+    text = transcript([sighting.track for sighting in sightings], frame, scene.num_frames, scene.size)
+    samples: list[WorldSample] = []
+    for resolved in asked:
+        difficulty = difficulty_of(resolved.query.kind, len(scene.things), len(resolved.rivals), len(resolved.targets), noise.level)
+        samples.append(
+            WorldSample(
+                split=split,
+                scene=scene,
+                noise=noise,
+                query=resolved.query,
+                targets=resolved.targets,
+                rivals=resolved.rivals,
+                pick=pick,
+                transcript=text,
+                cues=_cues([lines[thing] for thing in resolved.targets], frame, scene.size),
+                thinking=think(scene, frame, resolved, lines, difficulty > TIERS.easy),
+                difficulty=difficulty,
+            )
+        )
+    return samples
+
+
+def _lines(frame: int, sightings: Sequence[Sighting]) -> dict[int, Line]:
+    """Return for every thing that was seen its line; of several, the one with the largest part of it in the target frame."""
+    lines: dict[int, Line] = {}
+    order = sorted(enumerate(sightings, 1), key=lambda item: _area_at(item[1], frame))
+    for number, sighting in order:
+        lines[sighting.thing] = Line(number, top_class(sighting.track), sighting.track)
+    return lines
+
+
+def _area_at(sighting: Sighting, frame: int) -> float:
+    region = sighting.track.regions.get(frame)
+    return region.area if region else 0.0
+
+
+def _cues(lines: Sequence[Line], frame: int, size: tuple[int, int]) -> tuple[Cue, ...]:
+    """Return box, middle and a point beside it for each line, in the canonical frame, as whole numbers like those of the line."""
+    boxes = [Box(*(float(round(v)) for v in canonical_box(line.track.regions[frame], size))) for line in lines]
+    return tuple(Cue(box, (box.center,), _beside(box, [other for other in boxes if other is not box])) for box in boxes)
+
+
+def _beside(box: Box, others: Sequence[Box]) -> tuple[Point, ...]:
+    """Return one point next to the box, in the frame and in no other box; none where there is no room."""
+    middle = box.center
+    sides = (
+        Point(box.x2 + _BESIDE, middle.y),
+        Point(box.x1 - _BESIDE, middle.y),
+        Point(middle.x, box.y2 + _BESIDE),
+        Point(middle.x, box.y1 - _BESIDE),
+    )
+    free = (p for p in sides if 0 <= p.x < CANONICAL[0] and 0 <= p.y < CANONICAL[1] and not any(_holds(other, p) for other in others))
+    return tuple(list(free)[:1])
+
+
+def _holds(box: Box, point: Point) -> bool:
+    return box.x1 <= point.x <= box.x2 and box.y1 <= point.y <= box.y2

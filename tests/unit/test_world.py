@@ -1,0 +1,391 @@
+"""The world of `datasets.world`: its data, its splits, what its samples promise, and the transcript functions they rely on."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from videoseg_r1.datasets.world import KINDS_OF_QUERY, NOISES, SPLITS, WorldSample, draw_moment, draw_sample, names
+from videoseg_r1.datasets.world.moments import true_interval
+from videoseg_r1.datasets.world.perception import HELD_OUT_NOISES, noises
+from videoseg_r1.datasets.world.sample import difficulty_of
+from videoseg_r1.datasets.world.templates import TEMPLATES
+from videoseg_r1.errors import UnknownName
+from videoseg_r1.lite.matcher import looks
+from videoseg_r1.lite.regions import PALETTE, Region
+from videoseg_r1.lite.tracks import Track
+from videoseg_r1.lite.transcript import change_frame, motion_words, overtaking_words
+from videoseg_r1.lite.vocabulary import class_names
+from videoseg_r1.prompts import CANONICAL, PromptTemplate, parse_interval, parse_position, parse_reply
+from videoseg_r1.types import Box, Reasoning
+
+NONE = NOISES[0]
+LINE = re.compile(
+    r"(?P<number>\d+)\. (?P<colours>[a-z]+(?: and [a-z]+)?) (?P<label>[^,(]+?) \d\.\d\d(?:, [^,;]+ \d\.\d\d)*(?: \([a-z, ]+ \d\.\d\d\))?; "
+    r"(?P<place>(?:top |bottom )?(?:left|centre|right)(?:, cut off by the border)?); "
+    r"(?:tiny|small|medium|large), (?P<area>\d+\.\d)% of the frame; "
+    r"(?P<motion>[a-z0-9 ,]+); seen from frame (?P<first>\d+) to (?P<last>\d+); "
+    r"box \[(?P<box>\d+ \d+ \d+ \d+)\](?: at frame \d+)?"
+)
+
+
+def many(split="train", count=150, **options) -> list[WorldSample]:
+    return [draw_sample(seed, split, **options) for seed in range(count)]
+
+
+@pytest.fixture(scope="module")
+def train() -> list[WorldSample]:
+    return many()
+
+
+@pytest.fixture(scope="module")
+def ood() -> list[WorldSample]:
+    return many("ood")
+
+
+def classes_of(kinds) -> set[str]:
+    return {name for kind in kinds for name in kind.classes.split("|")}
+
+
+def lines_of(transcript: str) -> dict[int, dict[str, str]]:
+    found = [LINE.fullmatch(line) for line in transcript.splitlines()[1:] if " overtakes " not in line]
+    return {int(line["number"]): line.groupdict() for line in found}
+
+
+def iou(a: Box, b: Box) -> float:
+    width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
+    common = max(0.0, width) * max(0.0, height)
+    return common / (a.area + b.area - common)
+
+
+# ---- data ----
+
+
+def test_every_kind_is_made_of_classes_that_no_other_kind_has():
+    classes = Counter(name for kind in names.KINDS for name in kind.classes.split("|"))
+    assert set(classes) <= set(class_names())
+    assert max(classes.values()) == 1
+    assert len({kind.name for kind in names.KINDS}) == len(names.KINDS)
+    assert {colour for kind in names.KINDS for colour in kind.colours.split()} <= set(PALETTE)
+
+
+def test_facts_are_about_kinds_that_exist_and_are_told_once():
+    known = {kind.name for kind in names.KINDS}
+    assert all(kinds <= known for kinds in names.FACT_KINDS.values())
+    assert len(names.FACT_KINDS) == len(names.FACTS)
+
+
+def test_held_out_facts_are_about_held_out_kinds_only_and_the_others_about_none():
+    for text, kinds in names.FACT_KINDS.items():
+        held_out = kinds & names.HELD_OUT_KINDS
+        assert held_out == (kinds if text in names.HELD_OUT_FACTS else set()), text
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_QUERY)
+def test_every_kind_of_query_has_templates_to_train_on_and_some_held_out(kind):
+    own = {template.held_out for template in TEMPLATES if template.kind == kind or (kind == "absent" and not template.is_plural)}
+    assert own == {True, False}
+
+
+# ---- splits ----
+
+
+def test_nothing_that_is_held_out_gets_into_training(train):
+    held_out = [kind for kind in names.KINDS if kind.name in names.HELD_OUT_KINDS]
+    words = {kind.name for kind in held_out} | {names.plural(kind.name) for kind in held_out} | classes_of(held_out) | names.HELD_OUT_FACTS
+    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, words)) + r")\b")
+    for sample in [*train, *many("val", 60)]:
+        # the example of the prompt aside, this is all that a model gets to see
+        text = "\n".join([sample.query.text, sample.transcript, sample.thinking])
+        assert not pattern.search(text), text
+        assert not {thing.kind.name for thing in sample.scene.things} & names.HELD_OUT_KINDS
+        assert not sample.query.template.held_out
+        assert sample.noise.name not in HELD_OUT_NOISES
+
+
+def test_out_of_distribution_samples_are_made_of_what_is_held_out(ood):
+    for sample in ood:
+        assert {thing.kind.name for thing in sample.scene.things} <= names.HELD_OUT_KINDS
+        assert sample.query.template.held_out
+        assert sample.noise.name in HELD_OUT_NOISES
+        assert {value for attribute, value in sample.query.filters if attribute == "fact"} <= names.HELD_OUT_FACTS
+
+
+def test_splits_do_not_share_scenes_and_a_seed_gives_one_sample():
+    texts = {split: draw_sample(5, split).transcript for split in SPLITS}
+    assert len(set(texts.values())) == 3
+    again, first = draw_sample(5), draw_sample(5)
+    assert (again.transcript, again.reply(), again.messages()) == (first.transcript, first.reply(), first.messages())
+    assert draw_sample(6).transcript != first.transcript
+
+
+def test_unknown_splits_and_kinds_are_named():
+    with pytest.raises(UnknownName, match="test"):
+        draw_sample(0, "test")
+    with pytest.raises(UnknownName, match="riddle"):
+        draw_sample(0, kind="riddle")
+
+
+# ---- transcript and truth ----
+
+
+def test_every_line_has_the_form_that_real_perception_writes(train, ood):
+    for sample in (*train, *ood):
+        head, *rest = sample.transcript.splitlines()
+        assert re.fullmatch(r"\d+ things seen in \d+ of \d+ frames; boxes at frame \d+\.", head)
+        assert all(LINE.fullmatch(line) or re.fullmatch(r"\d overtakes \d by frame \d+\.", line) for line in rest), sample.transcript
+
+
+def test_without_noise_the_lines_of_the_targets_are_exact():
+    for sample in many(count=80, noise=NONE):
+        scene, frame, lines = sample.scene, sample.pick.target_frame, lines_of(sample.transcript)
+        boxes = {tuple(int(n) for n in line["box"].split()): line for line in lines.values()}
+        for thing, box in zip(sample.targets, sample.boxes, strict=True):
+            line = boxes[tuple(round(v) for v in (box.x1, box.y1, box.x2, box.y2))]
+            own = scene.things[thing]
+            assert (line["label"], line["colours"]) == (own.breed, " and ".join(own.colours))
+            assert (int(line["first"]) > 0) == (not scene.visible[thing, 0])
+            assert int(line["first"]) <= frame <= int(line["last"])
+
+
+def test_without_noise_every_thing_in_sight_has_a_line():
+    for sample in many(count=60, noise=NONE):
+        looked = sorted({*looks(sample.scene.num_frames, sample.pick.segment), sample.pick.target_frame})
+        assert len(lines_of(sample.transcript)) == sample.scene.visible[:, looked].any(1).sum()
+
+
+def test_more_noise_names_fewer_things_right():
+    def share(noise) -> float:
+        hits = []
+        for sample in many(count=60, noise=noise, kind="name"):
+            breeds = {thing.breed for thing in sample.scene.things}
+            hits += [line["label"] in breeds for line in lines_of(sample.transcript).values()]
+        return float(np.mean(hits))
+
+    shares = [share(noise) for noise in NOISES]
+    assert shares[0] == 1
+    assert shares == sorted(shares, reverse=True)
+    assert len(set(shares)) == 4
+
+
+def test_however_noisy_every_target_has_a_line_in_the_target_frame(ood):
+    for sample in ood:
+        assert len(sample.cues) == len(sample.targets)
+        for cue, box in zip(sample.cues, sample.boxes, strict=True):
+            assert cue.box is not None
+            assert iou(cue.box, box) > 0.15
+
+
+def test_the_taught_reply_is_read_back_strictly_and_meets_the_truth():
+    for sample in many(count=80, noise=NONE):
+        read = parse_reply(sample.reply(), frame_size=CANONICAL, mode="strict")
+        assert isinstance(read, Reasoning)
+        assert (len(read.cues), read.text) == (len(sample.targets), sample.thinking)
+        union = sample.masks().any(0) if sample.targets else np.zeros(CANONICAL, bool)
+        for cue, box, mask in zip(read.cues, sample.boxes, sample.masks(), strict=True):
+            assert cue.box is not None
+            assert iou(cue.box, box) > 0.9
+            assert mask[int(cue.points[0].y), int(cue.points[0].x)]
+            for point in cue.neg_points:
+                rows, columns = np.nonzero(union)
+                assert 0 < np.min(np.abs(rows - point.y) + np.abs(columns - point.x)) <= 40
+
+
+def test_targets_are_in_sight_in_the_target_frame_and_in_the_key_segment(train):
+    for sample in train:
+        pick = sample.pick
+        assert pick.segment[0] <= pick.target_frame <= pick.segment[1]
+        assert sample.scene.visible[list(sample.targets), pick.target_frame].all()
+        assert (sample.query.kind == "absent") == (not sample.targets)
+        assert (len(sample.targets) > 1) == sample.query.template.is_plural
+
+
+def test_messages_hold_the_transcript_and_the_query_in_any_template(train):
+    short = PromptTemplate("short", 1, "You see.", 'Which lines are meant by "$query"?')
+    for sample in train[:20]:
+        system, user = sample.messages()
+        assert (system["role"], user["role"]) == ("system", "user")
+        assert user["content"].startswith(sample.transcript)
+        assert f'"{sample.query.text}"' in user["content"]
+        assert sample.messages(short)[1]["content"] == f'{sample.transcript}\nWhich lines are meant by "{sample.query.text}"?'
+
+
+# ---- difficulty and evidence ----
+
+
+def test_difficulty_covers_all_tiers_and_never_falls_with_clutter_or_noise(train):
+    tiers = Counter("easy" if s.difficulty <= 4 else "medium" if s.difficulty <= 7 else "hard" for s in train)
+    assert min(tiers[tier] for tier in ("easy", "medium", "hard")) > 10
+    assert all(1 <= s.difficulty <= 10 for s in train)
+    base = (3, 1, 1, 1)
+    for kind in KINDS_OF_QUERY:
+        for position in range(4):
+            more = [value + (place == position) for place, value in enumerate(base)]
+            assert difficulty_of(kind, *more) > difficulty_of(kind, *base) or position == 2
+    assert difficulty_of("order", 8, 5, 1, 3) == 10
+    assert difficulty_of("name", 2, 0, 1, 0) == 1
+
+
+def test_evidence_names_the_lines_of_the_answer_and_is_longer_where_it_is_hard(train, ood):
+    for sample in (*train, *ood):
+        numbers = {n for n, line in lines_of(sample.transcript).items() for cue in sample.cues if box_of(line) == cue.box}
+        assert all(re.search(rf"\b(?:[Ll]ine )?{n}\b", sample.thinking) for n in numbers)
+        assert bool(numbers) == bool(sample.targets)
+    words = {hard: [len(s.thinking.split()) for s in train if (s.difficulty > 4) == hard] for hard in (False, True)}
+    assert np.mean(words[True]) > 1.5 * np.mean(words[False])
+    assert max(len(s.thinking.split()) for s in train) < 90
+
+
+def box_of(line: dict[str, str]) -> Box:
+    return Box(*(float(n) for n in line["box"].split()))
+
+
+def test_without_noise_the_evidence_has_a_number_for_every_order():
+    for sample in many(count=40, noise=NONE, kind="order"):
+        assert "hard to say" not in sample.thinking
+
+
+def test_the_evidence_for_a_superlative_quotes_the_lines():
+    for kind in ("size", "position"):
+        for sample in many(count=40, kind=kind, noise=NONE):
+            line = next(line for line in lines_of(sample.transcript).values() if box_of(line) == sample.cues[0].box)
+            if sample.query.rank in ("largest", "smallest"):
+                assert f"{line['number']} fills {line['area']}%" in sample.thinking
+            elif sample.query.rank:
+                middle = sample.boxes[0].center
+                value = middle.x if sample.query.rank in ("leftmost", "rightmost") else middle.y
+                quoted = re.search(rf"\b{line['number']} is at [xy] (\d+)", sample.thinking)
+                assert int(quoted[1]) == pytest.approx(value, abs=1)
+
+
+# ---- stage 1 ----
+
+
+def test_the_true_interval_of_things_without_an_event_is_while_all_of_them_are_there():
+    for sample in many(count=80, kind="several"):
+        there = sample.scene.in_picture[list(sample.targets)].all(0)
+        start, end = true_interval(sample.scene, sample.query, sample.targets)
+        assert there[start : end + 1].all()
+        assert there.sum() == end - start + 1
+
+
+def test_moments_are_read_back_and_lie_where_the_targets_are():
+    for seed in range(60):
+        question = draw_moment(seed, noise=NONE)
+        start, end = question.frames
+        seen = question.scene.in_picture[list(question.targets)].all(0)
+        assert seen[start : end + 1].all()
+        assert start <= question.best_frame <= end
+        assert parse_interval(question.reply()) == question.interval
+        assert question.query.text in question.messages()[1]["content"]
+        position = draw_moment(seed, ask="position", noise=NONE)
+        assert parse_position(position.reply()) == position.position
+        assert position.transcript == question.transcript
+        low, high = question.interval
+        assert 0 <= low <= position.position <= high <= 100
+
+
+def test_questions_about_an_event_are_answered_by_the_time_around_it():
+    questions = [q for q in (draw_moment(seed) for seed in range(200)) if " to " in q.query.rank]
+    assert len(questions) > 6
+    for question in questions:
+        moment = question.scene.deeds[question.query.rank.rpartition(" ")[2]][question.targets[0]]
+        assert question.frames[0] - 1 <= moment <= question.frames[1] + 1
+        assert question.frames[1] - question.frames[0] < 0.6 * question.scene.num_frames
+
+
+def test_noise_levels_are_named_and_one_is_held_out():
+    assert [noise.level for noise in NOISES] == [0, 1, 2, 3]
+    assert {noise.name for noise in noises(held_out=True)} == HELD_OUT_NOISES
+
+
+# ---- the words of lite's transcript for what changes over time ----
+
+
+def track(velocities: list[tuple[float, float]], xs: list[float] | None = None) -> Track:
+    size = len(velocities)
+    places = xs or [0.5] * size
+    regions = {}
+    for look, (velocity, x) in enumerate(zip(velocities, places, strict=True)):
+        mask, box = np.ones((3, 5), bool), Box(0, 0, 10, 10)
+        uniform = np.full(1000, 1e-3, np.float32)
+        regions[4 * look] = Region(4 * look, mask, box, (x, 0.5), 0.05, 0.9, uniform, np.ones(12, np.float32), velocity, False)
+    return Track(regions)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ((0.03, 0), (0, 0), "moves right, stops at frame 12"),
+        ((0, 0), (-0.1, 0), "still, goes left at frame 12"),
+        ((-0.08, 0), (0.08, 0.01), "moves fast left, goes right at frame 12"),
+        ((0, -0.03), (0, 0.03), "moves up, goes down at frame 12"),
+    ],
+)
+def test_a_motion_that_changes_for_good_is_told_with_its_frame(before, after, words):
+    assert motion_words(track([before] * 3 + [after] * 3)) == words
+
+
+def test_one_odd_look_or_a_gentle_bend_is_no_change_of_motion():
+    assert change_frame(track([(0.03, 0)] * 3 + [(-0.03, 0)] + [(0.03, 0)] * 3)) is None
+    assert change_frame(track([(0.03, 0.02)] * 3 + [(0.02, 0.03)] * 3)) is None
+
+
+def test_overtaking_is_coming_from_behind_on_the_same_way():
+    slow = track([(0.03, 0)] * 4, [0.3, 0.35, 0.4, 0.45])
+    fast = track([(0.09, 0)] * 4, [0.1, 0.3, 0.5, 0.7])
+    against = track([(-0.09, 0)] * 4, [0.7, 0.5, 0.3, 0.1])
+    assert overtaking_words([slow, fast, against]) == ["2 overtakes 1 by frame 8."]
+    assert overtaking_words([slow, against]) == []
+
+
+# ---- the transcript says what a query needs ----
+
+SAYS = {
+    "motion": {"right": "right", "left": "left", "up": "up", "down": "down", "still": "still", "fast": "fast", "nearer": "gets larger"}
+    | {"away": "gets smaller"},
+    "deed": {"stop": "stops at", "turn": "goes", "start": "still, goes"},
+}
+
+
+def says(sample: WorldSample, line: dict[str, str], attribute: str, value: str) -> bool:
+    if attribute == "place":
+        return value in line["place"]
+    if attribute == "colour":
+        return set(value.split(" and ")) == set(line["colours"].split(" and "))
+    if attribute == "overtakes":
+        return f"\n{line['number']} overtakes " in sample.transcript
+    if value in ("enter", "leave"):
+        return int(line["first"]) > 0 if value == "enter" else int(line["last"]) < sample.scene.num_frames - 1
+    return attribute not in SAYS or SAYS[attribute][value] in line["motion"]
+
+
+def test_without_noise_the_lines_of_the_targets_say_all_that_the_query_asks_for():
+    asked = Counter()
+    for kind in ("position", "motion", "order", "several"):
+        for sample in many(count=40, kind=kind, noise=NONE):
+            by_box = {line["box"]: line for line in lines_of(sample.transcript).values()}
+            for cue in sample.cues:
+                line = by_box[" ".join(f"{v:.0f}" for v in (cue.box.x1, cue.box.y1, cue.box.x2, cue.box.y2))]
+                for attribute, value in sample.query.filters:
+                    asked[attribute, value] += 1
+                    assert says(sample, line, attribute, value), f"{sample.query.text}\n{sample.transcript}"
+    assert {attribute for attribute, _ in asked} == {"name", "category", "colour", "place", "motion", "deed", "overtakes"}
+
+
+def test_without_noise_the_order_of_events_can_be_read_off_the_lines():
+    for sample in many(count=80, kind="order", noise=NONE):
+        end, _, deed = sample.query.rank.partition(" to ")
+        if deed in ("enter", "leave"):
+            key, border = ("first", 0) if deed == "enter" else ("last", sample.scene.num_frames - 1)
+            lines = [line for line in lines_of(sample.transcript).values() if candidates(sample, line) and int(line[key]) != border]
+            best = (min if end == "first" else max)(lines, key=lambda line: int(line[key]))
+            assert box_of(best) == sample.cues[0].box, f"{sample.query.text}\n{sample.transcript}"
+
+
+def candidates(sample: WorldSample, line: dict[str, str]) -> bool:
+    kind = next(kind for kind in names.KINDS if line["label"] in kind.classes.split("|"))
+    return all(value in (kind.name, *names.categories(kind)) for _, value in sample.query.filters)
