@@ -8,9 +8,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from videoseg_r1.datasets.world import KINDS_OF_QUERY, NOISES, SPLITS, WorldSample, draw_moment, draw_sample, names
+from videoseg_r1.datasets.world import KINDS_OF_QUERY, NOISES, SPLITS, WorldSample, draw_group, draw_moment, draw_sample, names
 from videoseg_r1.datasets.world.moments import true_interval
 from videoseg_r1.datasets.world.perception import HELD_OUT_NOISES, noises
+from videoseg_r1.datasets.world.queries import resolve
 from videoseg_r1.datasets.world.sample import difficulty_of
 from videoseg_r1.datasets.world.templates import TEMPLATES
 from videoseg_r1.errors import UnknownName
@@ -389,3 +390,20 @@ def test_without_noise_the_order_of_events_can_be_read_off_the_lines():
 def candidates(sample: WorldSample, line: dict[str, str]) -> bool:
     kind = next(kind for kind in names.KINDS if line["label"] in kind.classes.split("|"))
     return all(value in (kind.name, *names.categories(kind)) for _, value in sample.query.filters)
+
+
+def test_a_group_shares_its_transcript_and_asks_different_questions():
+    groups = [draw_group(seed, size=5) for seed in range(12)]
+    for group in groups:
+        assert len({sample.transcript for sample in group}) == 1
+        assert len({sample.query.text for sample in group}) == len(group)
+        assert len({sample.query.kind for sample in group}) == len(group)
+    assert sum(map(len, groups)) > 4 * len(groups)
+    assert [one.reply() for one in draw_group(3, size=5)] == [one.reply() for one in groups[3]]
+
+
+def test_the_answers_of_a_group_are_those_of_its_scene():
+    for seed in range(8):
+        for sample in draw_group(seed, "ood", size=4):
+            assert resolve(sample.scene, sample.pick.target_frame, sample.query) == sample.targets
+            assert len(sample.cues) == len(sample.targets)

@@ -44,6 +44,7 @@ _HOPS = {
     "function": 3.0,
     "order": 4.0,
 }
+_TRIES_PER_KIND = 6
 _BESIDE = 15.0  # pixels between a box and its negative point, of the 40 that the reward allows
 _MAX_TRIES = 12  # queries asked of one scene before another one is drawn
 _COORDINATES = "Coordinates are whole numbers on a grid of 840 x 840 over the frame."
@@ -136,8 +137,10 @@ def draw_group(seed: int, split: Split = "train", size: int = 4) -> list[WorldSa
     scene, frame, first = draw_case(rng, kinds[0], split)
     elsewhere = draw_scene(rng, names.kinds(split == "ood"))
     found = {first.query.text: first}
-    for kind in (*kinds[1:], *kinds):
-        resolved = draw_query(rng, scene, frame, kind, split == "ood", elsewhere) if len(found) < size else None
+    # a few tries of every kind, so that those which seldom have a clear reading are asked as often as the others
+    for kind in kinds[1:]:
+        tries = (draw_query(rng, scene, frame, kind, split == "ood", elsewhere) for _ in range(_TRIES_PER_KIND))
+        resolved = next((one for one in tries if one), None) if len(found) < size else None
         if resolved:
             found.setdefault(resolved.query.text, resolved)
     return _perceived(rng, split, scene, frame, list(found.values()), noise)
