@@ -1,21 +1,31 @@
 """Several continuations of one text in one sequence: the text is computed once, however many continuations there are.
 
 Questions about one scene, and replies to one question, begin alike. Put behind each other after their common prefix, each sees the
-prefix and itself but none of the others, which a block mask sees to; positions go on from the prefix for each. What comes out for a
-continuation is what the network says of prefix and continuation alone. Not here: where the texts come from, losses.
+prefix and itself but none of the others; positions go on from the prefix for each. What comes out for a continuation is what the network
+says of prefix and continuation alone. Attention is computed continuation by continuation, so it costs no more than it would for each
+alone, less the prefix. Not here: where the texts come from, losses.
 
-Source: ours; the block mask is what keeps a packed sequence from leaking answers (lite.md, section 5).
+Source: ours; keeping continuations apart is what keeps a packed sequence from leaking answers (lite.md, section 5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
+import torch.nn.functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from videoseg_r1.pretrained import Network
+
+
+ATTENTION = "branches"
+"""The attention that a network must be set to: `network.set_attn_implementation(ATTENTION)`. Without branches it is "sdpa"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +35,7 @@ class Branches:
     Attributes:
         ids: int64 (1, L), the prefix and then every continuation.
         positions: int64 (1, L).
-        visible: bool (1, 1, L, L), which token (column) each token (row) sees.
+        ends: where the prefix ends, and every continuation.
         asked: int64 (A,), the places whose next token is scored, continuation by continuation.
         answers: int64 (A,), those tokens.
         lengths: how many of them each continuation has.
@@ -33,61 +43,91 @@ class Branches:
 
     ids: torch.Tensor
     positions: torch.Tensor
-    visible: torch.Tensor
+    ends: tuple[int, ...]
     asked: torch.Tensor
     answers: torch.Tensor
     lengths: tuple[int, ...]
 
 
-def branch(prefix: Sequence[int], continuations: Sequence[Sequence[int]], num_scored: Sequence[int]) -> Branches:
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Of the scored tokens of one continuation, float32 (n,): the logarithm of the probability of each, and the entropy before it."""
+
+    log_probabilities: torch.Tensor
+    entropies: torch.Tensor
+
+
+def branch(prefix: Sequence[int], continuations: Sequence[Sequence[int]], num_scored: Sequence[int] | None = None) -> Branches:
     """Return a prefix with its continuations.
 
     Args:
         prefix: tokens that all begin with, at least one.
-        continuations: tokens that follow, at least one each.
-        num_scored: how many tokens at the end of each continuation are scored; up to all of them.
+        continuations: tokens that follow; an empty one has no scores.
+        num_scored: how many tokens at the end of each continuation are scored; all of them by default.
     """
+    counts = [len(one) for one in continuations] if num_scored is None else num_scored
+    # the last token of a continuation foretells nothing that is asked for
+    shown = [one[:-1] for one in continuations]
     start = len(prefix)
-    ends = [start]
-    for continuation in continuations:
-        ends.append(ends[-1] + len(continuation))
-    length = ends[-1]
-    visible = torch.ones(length, length, dtype=torch.bool).tril()
-    positions = torch.arange(length)
+    ends = list(accumulate((len(one) for one in shown), initial=start))
+    positions = [*range(start), *(start + place for one in shown for place in range(len(one)))]
     asked: list[int] = []
-    for (first, last), count in zip(pairwise(ends), num_scored, strict=True):
-        visible[first:last, start:first] = False
-        positions[first:last] = torch.arange(start, start + last - first)
+    for first, one, count in zip(ends, continuations, counts, strict=False):
         # the first token of a continuation is foretold by the last one of the prefix
-        asked += [place - 1 if place > first else start - 1 for place in range(last - count, last)]
-    ids = torch.tensor([*prefix, *(token for continuation in continuations for token in continuation)])
-    answers = [token for continuation, count in zip(continuations, num_scored, strict=True) for token in continuation[-count:]]
+        asked += [first + place - 1 if place else start - 1 for place in range(len(one) - count, len(one))]
     return Branches(
-        ids=ids[None],
-        positions=positions[None],
-        visible=visible[None, None],
-        asked=torch.tensor(asked),
-        answers=torch.tensor(answers),
-        lengths=tuple(num_scored),
+        ids=torch.tensor([[*prefix, *(token for one in shown for token in one)]]),
+        positions=torch.tensor([positions]),
+        ends=tuple(ends),
+        asked=torch.tensor(asked, dtype=torch.int64),
+        answers=torch.tensor([t for one, n in zip(continuations, counts, strict=True) for t in one[len(one) - n :]], dtype=torch.int64),
+        lengths=tuple(counts),
     )
 
 
-def log_probabilities(network: Network, branches: Branches) -> tuple[torch.Tensor, ...]:
-    """Return the log-probability of every scored token, float32, one tensor per continuation; gradients flow.
+def score(network: Network, branches: Branches, temperature: float = 1.0, *, train_entropy: bool = False) -> list[Scores]:
+    """Return the scores of every continuation; gradients flow through the probabilities.
 
     Args:
-        network: a causal language model of transformers, whose attention takes a mask of its own ("eager" or "sdpa").
+        network: a causal language model of transformers without eyes, its attention set to `ATTENTION`.
         branches: see `branch`.
+        temperature: that scores are divided by.
+        train_entropy: whether gradients flow through the entropies as well.
     """
     device = network.device
-    # transformers adds this to the scores of attention
-    mask = torch.zeros(branches.visible.shape, dtype=network.dtype).masked_fill(~branches.visible, torch.finfo(network.dtype).min)
     output = network(
         input_ids=branches.ids.to(device),
-        attention_mask=mask.to(device),
         position_ids=branches.positions.to(device),
         logits_to_keep=branches.asked.to(device),
         use_cache=False,
+        branch_ends=branches.ends,
     )
-    scores = output.logits[0].float().log_softmax(-1)
-    return scores.gather(1, branches.answers.to(device)[:, None])[:, 0].split(list(branches.lengths))
+    logits = output.logits[0].float() / temperature
+    taken = logits.gather(1, branches.answers.to(device)[:, None])[:, 0] - logits.logsumexp(-1)
+    with torch.set_grad_enabled(train_entropy and torch.is_grad_enabled()):
+        logs = logits.log_softmax(-1)
+        entropy = -(logs.exp() * logs).sum(-1)
+    lengths = list(branches.lengths)
+    return [Scores(*pair) for pair in zip(taken.split(lengths), entropy.split(lengths), strict=True)]
+
+
+def _attend(
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None, **more: Any
+) -> tuple[torch.Tensor, None]:
+    """Attend as transformers asks: query (1, heads, L, C), keys and values (1, groups, L, C), to (1, L, heads, C)."""
+    ends: tuple[int, ...] | None = more.pop("branch_ends", None)
+    if ends is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **more)
+    repeats = query.shape[1] // key.shape[1]
+    key, value = (part.repeat_interleave(repeats, 1) for part in (key, value))
+    scale, start = more.get("scaling"), ends[0]
+    parts = [F.scaled_dot_product_attention(query[:, :, :start], key[:, :, :start], value[:, :, :start], is_causal=True, scale=scale)]
+    for first, last in pairwise(ends):
+        seen = [torch.cat([part[:, :, :start], part[:, :, first:last]], 2) for part in (key, value)]
+        mask = torch.ones(last - first, start + last - first, dtype=torch.bool, device=query.device).tril(start)
+        parts.append(F.scaled_dot_product_attention(query[:, :, first:last], *seen, attn_mask=mask, scale=scale))
+    return torch.cat(parts, 2).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(ATTENTION, _attend)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
