@@ -23,7 +23,6 @@ from transformers.masking_utils import sdpa_mask
 
 from videoseg_r1.pretrained import Network
 
-
 ATTENTION = "branches"
 """The attention that a network must be set to: `network.set_attn_implementation(ATTENTION)`. Without branches it is "sdpa"."""
 

@@ -1,0 +1,92 @@
+"""Checkpoints that are whole or not there: written under another name, looked through, then renamed.
+
+A name `checkpoint-N` therefore always stands for a complete one, also after a kill or a full disk. The optimizer and the random
+generators are saved by transformers, which reads them back with `weights_only`; the file of pickled arguments it adds is taken out.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from videoseg_r1.errors import ModelError, OutputError
+from videoseg_r1.pretrained import Network
+
+_NAME = re.compile(r"checkpoint-(\d+)")
+_PARTIAL = ".partial-"
+_PICKLED = "training_args.bin"
+
+
+def latest(folder: Path) -> Path | None:
+    """Return the checkpoint of a stage with the most steps, None where there is none."""
+    found = {int(name[1]): path for path in folder.glob("checkpoint-*") if (name := _NAME.fullmatch(path.name))}
+    return found[max(found)] if found else None
+
+
+def require_finite(network: Network, where: str) -> None:
+    """Raise ModelError when a weight that is trained is not a finite number."""
+    for name, weight in network.named_parameters():
+        if weight.requires_grad and not bool(torch.isfinite(weight).all()):
+            fix = "go back to the last checkpoint (--resume) with a lower learning rate"
+            raise ModelError("the weights are not finite, so they are not saved", where=where, why=name, fix=fix)
+
+
+class AtomicCheckpoints:
+    """For a `transformers.Trainer`: comes before it in the bases, and changes how checkpoints get to their place."""
+
+    args: Any
+    model: Any
+    state: Any
+    accelerator: Any
+    _partial: Path | None = None
+
+    def create_model_card(self, *_: object, **__: object) -> None:
+        """Write none: the recipe beside the weights says what they are."""
+
+    def save_whole(self, folder: Path) -> None:
+        """Save the weights and the tokenizer or processor as `folder`; not there before, whole after. Raises OutputError, ModelError."""
+        partial = folder.with_name(f"{_PARTIAL}{folder.name}")
+        self._publish(partial, folder, lambda: self.save_model(str(partial)))  # type: ignore[attr-defined]
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._partial) if self._partial else super()._get_output_dir(trial)  # type: ignore[misc]
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        home = Path(self.args.output_dir)
+        name = f"checkpoint-{self.state.global_step}"
+        self._partial = home / f"{_PARTIAL}{name}"
+        try:
+            self._publish(self._partial / name, home / name, lambda: super(AtomicCheckpoints, self)._save_checkpoint(model, trial))  # type: ignore[misc]
+        finally:
+            partial, self._partial = self._partial, None
+        if self.accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+            _drop_old(home, self.args.save_total_limit)
+
+    def _publish(self, partial: Path, folder: Path, write: Any) -> None:
+        require_finite(self.model, str(folder))
+        main = self.accelerator.is_main_process
+        if main:
+            shutil.rmtree(partial, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        try:
+            write()
+            self.accelerator.wait_for_everyone()
+            if main:
+                (partial / _PICKLED).unlink(missing_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)
+                partial.rename(folder)
+        except OSError as error:
+            fix = "free some space and go on with --resume"
+            raise OutputError("a checkpoint cannot be written", where=str(folder), why=error.strerror or str(error), fix=fix) from error
+        self.accelerator.wait_for_everyone()
+
+
+def _drop_old(home: Path, keep: int) -> None:
+    found = sorted((int(name[1]), path) for path in home.iterdir() if (name := _NAME.fullmatch(path.name)))
+    for _, path in found[:-keep]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,55 @@
+"""The curve of a stage as a CSV: one row per logged step, and after `--resume` no step twice. Not here: trackers, pictures."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from videoseg_r1.errors import OutputError
+
+STEP = "step"
+_FIRST = (STEP, "loss", "reward", "reward_std", "kl", "completions/mean_length", "grad_norm", "learning_rate")
+
+
+def read_curve(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a curve, nothing where there is none."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class Curve(TrainerCallback):
+    """Writes every log with numbers in it to `path`; what later logs add is not in the head and is left out."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Drop the rows after the step that is gone on from: they are about to be computed again."""
+        if state.is_world_process_zero:
+            kept = [row for row in read_curve(self._path) if int(row[STEP]) <= state.global_step]
+            self._write(list(kept[0]) if kept else [], kept)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Add a row; the summary at the end of a run is none."""
+        if not state.is_world_process_zero or not logs or "train_runtime" in logs:
+            return
+        rows = read_curve(self._path)
+        row = {STEP: state.global_step, **{key: value for key, value in logs.items() if isinstance(value, (int, float))}}
+        names = list(rows[0]) if rows else [name for name in _FIRST if name in row] + sorted(set(row) - set(_FIRST))
+        self._write(names, [*rows, {name: row.get(name, "") for name in names}])
+
+    def _write(self, names: list[str], rows: list[dict[str, Any]]) -> None:
+        part = self._path.with_name(f".{self._path.name}.part")
+        try:
+            with part.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, names, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+            part.replace(self._path)
+        except OSError as error:
+            raise OutputError("the curve cannot be written", where=str(self._path), why=error.strerror or str(error)) from error

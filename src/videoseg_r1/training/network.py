@@ -1,0 +1,86 @@
+"""The network that is trained, with its tokenizer or processor: loaded from a folder, the vision tower frozen, LoRA where asked for.
+
+Not here: where weights are published (`models`), a network that only answers (`chat.local`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from videoseg_r1.chat.families import FAMILIES, Family
+from videoseg_r1.lite.language import base_folder
+from videoseg_r1.models import MODELS, locate
+from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
+from videoseg_r1.training.branches import ATTENTION
+from videoseg_r1.training.recipe import Model, Recipe
+
+ADAPTER = "adapter_config.json"
+LANGUAGE_LAYERS = r"(?:base_model\.model\.)?model\.(?:language_model\.)?layers\.\d+\.(?:self_attn|mlp|linear_attn)\.\w*proj\w*"
+"""Linear layers of the language model in every family here, and of Llama; nothing of the vision tower is called so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """What a trainer needs: the network, a tokenizer or processor, and the family; None is a model that reads text alone."""
+
+    network: Network
+    processor: Any
+    family: Family | None
+
+    @property
+    def tokenizer(self) -> Any:
+        return getattr(self.processor, "tokenizer", self.processor)
+
+
+def source_folder(model: Model) -> Path:
+    """Return the folder of the weights that a recipe starts from. Raises WeightsMissing, ModelError."""
+    if model.source == "smollm2":
+        return base_folder()
+    return locate(MODELS[model.source]) if model.source in MODELS else Path(model.source)
+
+
+def load_learner(recipe: Recipe, start: Path | None = None, *, compact: bool = False) -> Learner:
+    """Return the network of a recipe, ready to be trained, on the CPU.
+
+    Args:
+        start: folder of an earlier stage, weights or adapter; None starts from the recipe's source.
+        compact: hold all weights in bfloat16, for engines that keep float32 copies of them (DeepSpeed).
+    Raises: WeightsMissing, ModelError: the files are missing or cannot be used.
+    """
+    adapter = start if start and (start / ADAPTER).is_file() else None
+    folder = source_folder(recipe.model) if adapter or start is None else start
+    family = FAMILIES.get(str(read_config(folder).get("model_type")))
+    compact = recipe.run.precision == "bf16" and (compact or recipe.model.method == "lora")
+    network = load_network(_classes(family)[0], folder, torch.bfloat16 if compact else torch.float32)
+    network.set_attn_implementation(recipe.model.attention if family else ATTENTION)
+    if family:
+        network.model.visual.requires_grad_(False)
+    processor = load_processor(_classes(family)[1], folder)
+    if family:
+        processor.image_processor.do_resize = False  # pictures come at the size at which they are fed
+    if recipe.model.method == "lora":
+        network = _with_lora(network, recipe.model, adapter)
+    return Learner(network, processor, family)
+
+
+def _classes(family: Family | None) -> tuple[Any, Any]:
+    import transformers
+
+    if family:
+        return transformers.AutoModelForImageTextToText, transformers.AutoProcessor
+    return transformers.AutoModelForCausalLM, transformers.AutoTokenizer
+
+
+def _with_lora(network: Network, model: Model, adapter: Path | None) -> Network:
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    if adapter:
+        return PeftModel.from_pretrained(network, adapter, is_trainable=True)
+    config = LoraConfig(
+        r=model.rank, lora_alpha=model.alpha, lora_dropout=model.dropout, target_modules=LANGUAGE_LAYERS, task_type="CAUSAL_LM"
+    )
+    return get_peft_model(network, config)

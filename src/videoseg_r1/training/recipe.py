@@ -1,0 +1,276 @@
+"""A recipe: every choice of a training run, as frozen values out of a TOML file. Strict: nothing is left out, nothing is ignored.
+
+The recipes that come with the package say beside each value whose it is: the paper's, VisionReasoner's (VR), or ours.
+Not here: what the values do (`run`, `sft`, `grpo`), settings of the reward (`rewards.RewardConfig`, the section `reward`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+from videoseg_r1.difficulty.levels import BudgetMode
+from videoseg_r1.documents import at, build
+from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound
+from videoseg_r1.rewards import RewardConfig, Terms
+
+Table: TypeAlias = dict[str, Any]
+StageName: TypeAlias = Literal["sft", "grpo"]
+_SHIPPED = resources.files("videoseg_r1.training") / "recipes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The run as a whole.
+
+    Attributes:
+        stages: in the order in which they are run; each starts from the weights of the one before.
+        seed: of data, sampling and new weights.
+        precision: "bf16" computes in bfloat16 where that is safe and keeps float32 weights, "fp32" does without.
+        tracker: where curves are shown, besides the CSV that is always written.
+        keep: checkpoints of a stage that are kept, the newest ones.
+        max_bad_steps: steps in a row without a finite gradient after which the run gives up; each is skipped.
+    """
+
+    stages: tuple[StageName, ...]
+    seed: int
+    precision: Literal["bf16", "fp32"]
+    tracker: Literal["trackio", "tensorboard", "wandb", "none"]
+    keep: int
+    max_bad_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What is trained. The vision tower never is.
+
+    Attributes:
+        source: "smollm2", a name of `models.MODELS`, or a folder.
+        method: "full" trains all weights of the language model, "lora" small additions to its layers.
+        rank, alpha, dropout: of LoRA.
+        attention: implementation in transformers, for a model that sees; one that reads has its own (`branches`).
+        checkpointing: compute activations twice instead of keeping them.
+    """
+
+    source: str
+    method: Literal["full", "lora"]
+    rank: int
+    alpha: int
+    dropout: float
+    attention: Literal["eager", "sdpa", "flash_attention_2"]
+    checkpointing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What it is trained on.
+
+    Attributes:
+        source: "world" is drawn and read as text, the others are clips in `root`.
+        root: folder of the clips.
+        ratings: what `videoseg rate --json` said about the clips, "" for a medium budget everywhere; the world knows its difficulty.
+        budget: from difficulty to tokens.
+    """
+
+    source: Literal["world", "ref_youtube_vos", "mevis", "ref_davis17"]
+    root: str
+    ratings: str
+    budget: BudgetMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sft:
+    """A stage of supervised training; `Grpo` has all of it as well.
+
+    Attributes:
+        samples: examples that it is drawn from; in SFT on the world, scenes with several questions each.
+        steps: updates of the weights; 0 goes over all samples once.
+        batch_size: samples (GRPO: prompts) per update, over all devices.
+        micro_batch: samples (GRPO: completions) that a device computes at once.
+        learning_rate, schedule, warmup_steps, weight_decay, beta1, beta2, max_grad_norm: of AdamW.
+        log_steps, save_steps: updates between two rows of the curve, and between two checkpoints.
+    """
+
+    samples: int
+    steps: int
+    batch_size: int
+    micro_batch: int
+    learning_rate: float
+    schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"]
+    warmup_steps: int
+    weight_decay: float
+    beta1: float
+    beta2: float
+    max_grad_norm: float
+    log_steps: int
+    save_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grpo(Sft):
+    """A stage of GRPO.
+
+    Attributes:
+        num_generations: completions per prompt.
+        max_tokens: length of a completion at most.
+        temperature, top_p: of sampling.
+        beta: weight of the KL term; 0 needs no reference model.
+        kl_correction: weigh the KL term by the importance ratio, which VisionReasoner does not.
+        epsilon_low, epsilon_high: clipping of the importance ratio.
+        entropy: weight of the entropy bonus.
+        iterations: updates per batch of completions.
+        loss: "dapo" is the mean over the tokens of the batch, "grpo" the mean over completions of their means.
+        scale_rewards: what the spread of rewards is taken over.
+        mask_truncated: leave completions that were cut off out of the loss.
+    """
+
+    num_generations: int
+    max_tokens: int
+    temperature: float
+    top_p: float
+    beta: float
+    kl_correction: bool
+    epsilon_low: float
+    epsilon_high: float
+    entropy: float
+    iterations: int
+    loss: Literal["dapo", "grpo", "bnpo", "dr_grpo"]
+    scale_rewards: Literal["group", "batch", "none"]
+    mask_truncated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What only counts on GPUs.
+
+    Attributes:
+        zero: stage of DeepSpeed; 0 does without.
+        vllm: where completions are drawn: "none" in the trainer, "colocate" on the same GPUs, "server" on others.
+        vllm_memory: part of a GPU's memory that vLLM takes.
+        vllm_parallel: GPUs that share one copy of the model in vLLM.
+        max_model_tokens: prompt and completion together at most, in vLLM.
+    """
+
+    zero: Literal[0, 2, 3]
+    vllm: Literal["none", "colocate", "server"]
+    vllm_memory: float
+    vllm_parallel: int
+    max_model_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A whole recipe. Raises InvalidConfig: numbers that do not go together."""
+
+    run: Run
+    model: Model
+    data: Data
+    sft: Sft
+    grpo: Grpo
+    scale: Scale
+    reward: RewardConfig
+
+    def __post_init__(self) -> None:
+        for name, stage in (("sft", self.sft), ("grpo", self.grpo)):
+            for key in ("samples", "batch_size", "micro_batch", "learning_rate", "log_steps", "save_steps"):
+                if getattr(stage, key) <= 0:
+                    raise InvalidConfig("a value of the recipe must be above 0", where=f"{name}.{key}")
+        if self.grpo.num_generations < 2:
+            raise InvalidConfig("GRPO compares completions", where="grpo.num_generations", fix="use at least 2")
+        if not self.run.stages or len(set(self.run.stages)) < len(self.run.stages):
+            raise InvalidConfig("each stage can be run once", where="run.stages", fix='use ["sft", "grpo"] or one of them')
+
+
+def shipped() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.name.removesuffix(".toml") for path in _SHIPPED.iterdir() if path.name.endswith(".toml"))
+
+
+def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
+    """Return a recipe.
+
+    Args:
+        source: a file, or a name of `shipped`.
+        changes: such as "grpo.beta=0": values as TOML writes them, text also without quotes.
+    Raises: SourceNotFound: neither file nor name. InvalidDocument: not TOML, or a key is missing, unknown or of another type.
+        InvalidConfig: a change is not of this form, or a value is out of range.
+    """
+    text, where = _read(source)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidDocument("Not a TOML document", where=where, why=str(error)) from error
+    for change in changes:
+        _change(table, change)
+    return recipe_of(table, where)
+
+
+def recipe_of(table: Mapping[str, Any], where: str = "") -> Recipe:
+    """Return the recipe that a TOML or JSON document holds. Raises InvalidDocument, InvalidConfig."""
+    place = f"{where}: " if where else ""
+    _check_keys(Recipe, table, place)
+    reward = dict(table.get("reward", {}))
+    weights = reward.pop("weights", {})
+    config = build(RewardConfig, reward, f"{where}: reward" if where else "reward")
+    config = replace(
+        config, weights=Terms(**{name: build(float, value, f"{place}reward.weights.{name}") for name, value in weights.items()})
+    )
+    missing = [name for name in _SECTIONS if name not in table]
+    if missing:
+        raise InvalidDocument("A section of the recipe is missing", where=at(place, missing[0]), fix=f"a recipe has {', '.join(_SECTIONS)}")
+    parts = {name: build(kind, table[name], at(place, name)) for name, kind in _SECTIONS.items()}
+    return Recipe(**parts, reward=config)
+
+
+_SECTIONS: Mapping[str, Any] = {"run": Run, "model": Model, "data": Data, "sft": Sft, "grpo": Grpo, "scale": Scale}
+
+
+def _read(source: str | Path) -> tuple[str, str]:
+    name = str(source).removesuffix(".toml")
+    if not Path(source).is_file() and name in shipped():
+        return (_SHIPPED / f"{name}.toml").read_text(encoding="utf-8"), f"recipe {name}"
+    try:
+        return Path(source).read_text(encoding="utf-8"), str(source)
+    except UnicodeDecodeError as error:
+        raise InvalidDocument("Not a TOML document", where=str(source), why=str(error)) from error
+    except OSError as error:
+        fix = f"give a TOML file, or one of {', '.join(shipped())}"
+        raise SourceNotFound("The recipe cannot be read", where=str(source), why=error.strerror or str(error), fix=fix) from error
+
+
+def _change(table: Table, change: str) -> None:
+    path, equals, text = change.partition("=")
+    *sections, key = path.strip().split(".")
+    if not equals or not sections or not key:
+        raise InvalidConfig("not a change of a recipe", where=change, fix="write it like grpo.beta=0")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    for section in sections:
+        inner: object = table.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise InvalidConfig("not a section of the recipe", where=change)
+        table = cast("Table", inner)
+    table[key] = value
+
+
+def _check_keys(kind: Any, table: object, place: str) -> None:
+    """Raise InvalidDocument for the first key that the dataclass or named tuple does not have."""
+    if not isinstance(table, Mapping):
+        return  # `build` says what is wrong with it
+    hints = typing.get_type_hints(kind)
+    for key, value in cast("Mapping[str, object]", table).items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            fix = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}"
+            raise InvalidDocument("An unknown key", where=at(place, key), fix=fix)
+        if dataclasses.is_dataclass(hints[key]) or hints[key] is Terms:
+            _check_keys(hints[key], value, at(place, key))

@@ -1,0 +1,120 @@
+"""A training run: the stages of a recipe one after the other, each in its folder, and where a run that was stopped goes on.
+
+    OUT/recipe.json                   the recipe, as it was resolved
+    OUT/STAGE/curve.csv               what was measured at each step
+    OUT/STAGE/checkpoint-N/           the newest ones, whole
+    OUT/STAGE/final/                  weights (or the adapter) as safetensors, with tokenizer or processor
+
+Not here: trainers (`stages`), configurations for several machines (`launch`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from videoseg_r1.documents import read_json, to_json
+from videoseg_r1.errors import InvalidConfig, OutputError, OutputExists
+from videoseg_r1.training.checkpoints import latest
+from videoseg_r1.training.recipe import Recipe
+
+FINAL, CURVE = "final", "curve.csv"
+_RECIPE = "recipe.json"
+_MAY_CHANGE = ("steps", "save_steps", "log_steps", "keep", "tracker")
+
+
+def train(recipe: Recipe, out: Path, *, resume: bool = False, progress: Callable[[str, int, int], None] | None = None) -> Path:
+    """Carry out a recipe. Returns the folder with the weights of the last stage.
+
+    Args:
+        out: folder of the run.
+        resume: go on from the last whole checkpoint in it; with nothing in it, start.
+        progress: called with the stage, steps done and steps in all.
+    Raises: OutputExists: there is a run, and it is not to be resumed. InvalidConfig: it is a run of another recipe, or the recipe
+        cannot be run here. ModelError: weights are missing, or training diverged. OutputError: the folder cannot be written.
+    """
+    from datasets import disable_progress_bars
+
+    from videoseg_r1.pretrained import quiet
+
+    _claim(recipe, out, resume)
+    disable_progress_bars()
+    if recipe.run.tracker == "trackio":
+        os.environ.setdefault("TRACKIO_DIR", str(out.absolute() / "trackio"))
+    start: Path | None = None
+    with quiet():
+        for name in recipe.run.stages:
+            final = out / name / FINAL
+            if not final.is_dir():
+                _run_stage(recipe, name, out / name, start, progress)
+            start = final
+    if start is None:
+        raise InvalidConfig("a recipe without stages", where="run.stages")
+    return start
+
+
+def last_rows(recipe: Recipe, out: Path) -> dict[str, dict[str, float]]:
+    """Return the last row of the curve of each stage of a run."""
+    from videoseg_r1.training.curves import read_curve
+
+    rows = {name: row for name in recipe.run.stages for row in read_curve(out / name / CURVE)[-1:]}
+    return {name: {key: float(value) for key, value in row.items() if value} for name, row in rows.items()}
+
+
+def _run_stage(recipe: Recipe, name: str, folder: Path, start: Path | None, progress: Callable[[str, int, int], None] | None) -> None:
+    from transformers import PrinterCallback
+
+    from videoseg_r1.training.curves import Curve
+    from videoseg_r1.training.network import load_learner
+    from videoseg_r1.training.stages import grpo_stage, sft_stage
+
+    deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false") == "true"
+    learner = load_learner(recipe, start, compact=deepspeed)
+    trainer: Any = {"sft": sft_stage, "grpo": grpo_stage}[name](recipe, learner, folder)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Curve(folder / CURVE))
+    if progress:
+        trainer.add_callback(_told(name, progress))
+    checkpoint = latest(folder)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.save_whole(folder / FINAL)
+
+
+def _told(name: str, progress: Callable[[str, int, int], None]) -> Any:
+    from transformers import TrainerCallback
+
+    class Progress(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            progress(name, state.global_step, state.max_steps)
+
+    return Progress()
+
+
+def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Write the recipe into the folder, or see that it is the one that is there."""
+    path = out / _RECIPE
+    document = to_json(recipe)
+    if path.exists():
+        if not resume:
+            raise OutputExists("there is a training run already", where=str(out), fix="go on with --resume, or choose another folder")
+        changed = sorted(_differences(read_json(path), json.loads(document)))
+        if changed:
+            fix = f"go on with the recipe it was started with; {', '.join(_MAY_CHANGE)} may change"
+            raise InvalidConfig("the run was started with another recipe", where=str(path), why=", ".join(changed), fix=fix)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{_RECIPE}.part-{os.getpid()}")
+        part.write_text(document, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise OutputError("the run cannot be written", where=str(out), why=error.strerror or str(error)) from error
+
+
+def _differences(old: Any, new: Any, path: str = "") -> set[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = (old.keys() | new.keys()) - set(_MAY_CHANGE)
+        return {found for key in keys for found in _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)}
+    return set() if old == new else {path}
