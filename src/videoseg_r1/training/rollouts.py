@@ -48,7 +48,7 @@ def draw(
         num_each: completions per prompt.
         max_tokens: of a completion.
         ends: tokens that end one.
-        temperature: above 0.
+        temperature: 0 takes the likeliest token each time.
         top_p: see `pick`.
     """
     device = inputs["input_ids"].device
@@ -64,7 +64,7 @@ def draw(
     drawn: list[list[int]] = [[] for _ in repeat]
     live = list(range(len(drawn)))
     for step in range(max_tokens):
-        tokens = _choose(scores / temperature, top_p)
+        tokens = _choose(scores / temperature, top_p) if temperature else scores.argmax(-1)
         for row, token in zip(live, tokens.tolist(), strict=True):
             drawn[row].append(token)
         going = [at for at, row in enumerate(live) if drawn[row][-1] not in ends]

@@ -104,13 +104,18 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
         if changed:
             fix = f"go on with the recipe it was started with; {', '.join(_MAY_CHANGE)} may change"
             raise InvalidConfig("the run was started with another recipe", where=str(path), why=", ".join(changed), fix=fix)
+    write_whole(path, document)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of a run, and its folder, so that it is whole or not there. Raises OutputError."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{_RECIPE}.part-{os.getpid()}")
-        part.write_text(document, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part-{os.getpid()}")
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        raise OutputError("the run cannot be written", where=str(out), why=error.strerror or str(error)) from error
+        raise OutputError("the run cannot be written", where=str(path), why=error.strerror or str(error)) from error
 
 
 def _differences(old: Any, new: Any, path: str = "") -> set[str]:

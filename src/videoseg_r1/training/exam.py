@@ -1,0 +1,127 @@
+"""An examination of a language model that reads scenes: greedy answers to held-out questions, and the same with the scenes shuffled.
+
+A loss says little about answers, and a model that answers from the question alone would look as if it had learned: the control, in
+which every question meets another scene, tells. Not here: pictures (`videoseg_r1.evaluation`), training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from videoseg_r1.chat.base import Message
+from videoseg_r1.datasets.world import Split, WorldSample, draw_sample
+from videoseg_r1.difficulty import token_budget
+from videoseg_r1.documents import to_json
+from videoseg_r1.errors import InvalidConfig
+from videoseg_r1.lite.language import reasoning_prompt
+from videoseg_r1.lite.speaker import turns
+from videoseg_r1.prompts import CANONICAL, ParseFailure, parse_reply
+from videoseg_r1.rewards import RewardConfig, score, think_span, truth_of
+from videoseg_r1.rewards.matching import MIN_IOU, iou
+from videoseg_r1.training.network import Learner, load_learner
+from videoseg_r1.training.recipe import Recipe
+from videoseg_r1.training.rollouts import draw
+from videoseg_r1.training.run import FINAL, write_whole
+
+_AT_ONCE = 16
+_MAX_TOKENS = 256
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Of one answer: whether every target was found and nothing else, the reward, the tokens of the thinking, kind and difficulty."""
+
+    kind: str
+    difficulty: float
+    success: bool
+    reward: float
+    num_think_tokens: int
+
+
+def examine_run(recipe: Recipe, out: Path, num: int) -> dict[str, Any]:
+    """Examine what each stage of a run made, in distribution, out of it, and with the scenes shuffled; `num` questions each.
+
+    Returns: {stage: {"val", "ood", "shuffled": see `summary`}}, which also stands in OUT/exam.json.
+    Raises: InvalidConfig: the network sees pictures. OutputError: the folder cannot be written.
+    """
+    report: dict[str, Any] = {}
+    for name in recipe.run.stages:
+        learner = load_learner(recipe, out / name / FINAL)
+        report[name] = {split: summary(examine(learner, split, num, recipe.reward)) for split in ("val", "ood")}
+        report[name]["shuffled"] = summary(examine(learner, "val", num, recipe.reward, shuffled=True))
+    write_whole(out / "exam.json", to_json(report))
+    return report
+
+
+def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, shuffled: bool = False) -> list[Marks]:
+    """Return the marks of the greedy answers to the first questions of a split.
+
+    Args:
+        learner: a network that reads text, and its tokenizer.
+        split: of the world.
+        num: how many questions.
+        reward: how answers are scored.
+        shuffled: the control: every question meets the scene of another one.
+    Raises: InvalidConfig: the network sees pictures.
+    """
+    if learner.family is not None:
+        raise InvalidConfig("only a model that reads text is examined on the world", where=learner.family.name)
+    samples = [draw_sample(seed, split) for seed in range(num)]
+    scenes = samples[1:] + samples[:1] if shuffled else samples
+    prompts = [reasoning_prompt(scene.transcript, sample.query.text) for scene, sample in zip(scenes, samples, strict=True)]
+    replies = [reply for start in range(0, num, _AT_ONCE) for reply in _answers(learner, prompts[start : start + _AT_ONCE])]
+    return [_mark(learner, sample, reply, reward) for sample, reply in zip(samples, replies, strict=True)]
+
+
+def summary(marks: Sequence[Marks]) -> dict[str, Any]:
+    """Return the means of all marks, and of each kind of question."""
+    kinds = sorted({mark.kind for mark in marks})
+    return {**_means(marks), "kinds": {kind: _means([mark for mark in marks if mark.kind == kind]) for kind in kinds}}
+
+
+def is_success(sample: WorldSample, reply: str) -> bool:
+    """Return whether an answer has one box per target, each above half of IoU with its own, or none where there is no target."""
+    read = parse_reply(reply, frame_size=CANONICAL)
+    if isinstance(read, ParseFailure) or len(read.cues) != len(sample.boxes):
+        return False
+    truth = truth_of(sample.masks())
+    hits = [[cue.box is not None and iou(cue.box, box) > MIN_IOU for box in truth.boxes] for cue in read.cues]
+    return all(map(any, hits)) and all(any(column) for column in zip(*hits, strict=True))
+
+
+def _mark(learner: Learner, sample: WorldSample, reply: str, config: RewardConfig) -> Marks:
+    num_tokens = len(learner.tokenizer(think_span(reply), add_special_tokens=False)["input_ids"])
+    truth = truth_of(sample.masks(), budget=token_budget(sample.difficulty))
+    scored = score(reply, truth, config, num_think_tokens=num_tokens)
+    return Marks(sample.query.kind, sample.difficulty, is_success(sample, reply), scored.total, num_tokens)
+
+
+def _answers(learner: Learner, prompts: Iterable[Sequence[Message]]) -> list[str]:
+    """Return the greedy replies to some prompts, drawn together."""
+    tokenizer, network = learner.tokenizer, learner.network
+    encoded = [
+        tokenizer.apply_chat_template(turns(prompt), add_generation_prompt=True, return_dict=True)["input_ids"] for prompt in prompts
+    ]
+    longest = max(map(len, encoded))
+    padding = [longest - len(ids) for ids in encoded]
+    inputs = {
+        "input_ids": torch.tensor([[tokenizer.pad_token_id] * pad + list(ids) for pad, ids in zip(padding, encoded, strict=True)]),
+        "attention_mask": torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding]),
+    }
+    network.eval()
+    placed = {name: value.to(network.device) for name, value in inputs.items()}
+    drawn = draw(network, placed, [1] * len(encoded), max_tokens=_MAX_TOKENS, ends=frozenset([tokenizer.eos_token_id]), temperature=0.0)
+    return [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in drawn]
+
+
+def _means(marks: Sequence[Marks]) -> dict[str, float]:
+    rows = [asdict(mark) for mark in marks]
+    return {"num": len(rows)} | {
+        name: round(float(np.mean([row[name] for row in rows])), 4) for name in ("success", "reward", "num_think_tokens", "difficulty")
+    }
