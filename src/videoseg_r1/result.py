@@ -158,8 +158,8 @@ class SegmentationResult:
         times: seconds of each frame from the first.
         trace: what `videoseg replay` needs.
         timings_s: seconds per stage.
-        notes: what models gave up on the way: less memory, another device, frames computed twice.
         source: path or (T, H, W, 3) array to open the video again, None when it cannot be.
+        notes: what models gave up on the way: less memory, another device, frames computed twice.
     """
 
     info: VideoInfo
@@ -172,8 +172,8 @@ class SegmentationResult:
     times: Sequence[float] = field(repr=False)
     trace: Trace = field(repr=False)
     timings_s: Mapping[str, float] = field(default_factory=dict[str, float])
-    notes: tuple[str, ...] = ()
     source: str | Path | npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def masks(self, frame_index: int) -> BoolMask:
         """Return the masks of all targets, (N, H, W) bool."""
