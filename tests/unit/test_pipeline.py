@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from videoseg_r1.cli.outputs import saved
 from videoseg_r1.errors import InvalidDocument, InvalidPrompt, InvalidQuery
 from videoseg_r1.pipeline import Stages, VideoSegmenter
 from videoseg_r1.sampler import HierarchicalSampler
@@ -105,12 +106,20 @@ def test_what_propagation_noticed_is_in_the_trace_and_what_it_gave_up_in_the_res
     assert result.notes == Troubled.notes
     assert result.to_dict()["notes"] == list(Troubled.notes)
     result.save(tmp_path, formats=["json", "rle", "trace"])
-    saved = read_run(tmp_path)
-    assert saved.notes == Troubled.notes
-    assert saved.trace.events == result.trace.events
+    read = read_run(tmp_path)
+    assert read.notes == Troubled.notes
+    assert read.trace.events == result.trace.events
     assert [item.events for item in segmenter.stream(_FRAMES, "the box") if item.events] == [
         (event,) for event in result.trace.events[::-1]
     ]
+
+
+def test_the_command_line_tells_what_was_noticed_and_given_up(tmp_path):
+    stages = replace(_segmenter()[0].stages, propagator=Troubled)
+    result = VideoSegmenter(stages, "scripted").segment(_FRAMES, "the box")
+    text = saved(result, tmp_path, ["json"], overwrite=False, progress=lambda *_call: None).text
+    assert "at frame 3 object 1 may drift: confidence 0.50" in text
+    assert Troubled.notes[0] in text
 
 
 def test_a_stage_is_loaded_when_it_is_first_needed():

@@ -5,17 +5,20 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videoseg_r1.cli.terminal import Outcome, Progress
 from videoseg_r1.errors import OutputError, OutputExists, UnknownName, UsageError
+from videoseg_r1.types import EventKind, TrackEvent
 
 if TYPE_CHECKING:
     from videoseg_r1.result import SegmentationResult
 
 _PROBE = bytes(1 << 16)
+_MAX_EVENTS = 6
+_DEEDS: Mapping[EventKind, str] = {"lost": "is lost", "found": "is back", "drift": "may drift"}
 
 
 def formats_of(text: str) -> list[str]:
@@ -82,7 +85,7 @@ def saved(result: SegmentationResult, folder: Path, formats: Sequence[str], *, o
 def _summary(result: SegmentationResult, outputs: dict[str, str]) -> str:
     width, height = result.size
     lines = [("video", f"{result.trace.video.name}, {result.num_frames} frames of {width} x {height}")]
-    lines += [("note", note) for note in result.info.notes]
+    lines += [("note", note) for note in (*result.info.notes, *result.notes)]
     if result.keyframes is not None:
         first, last = result.keyframes.segment
         lines.append(("frames", f"key segment {first} to {last}, target frame {result.keyframes.target_frame}"))
@@ -91,9 +94,17 @@ def _summary(result: SegmentationResult, outputs: dict[str, str]) -> str:
     for track in result.tracks:
         shown = sum(track.present(index) for index in range(result.num_frames))
         lines.append((f"object {track.object_id}", f"in {shown} of {result.num_frames} frames, confidence {track.score:.2f}"))
+    lines += [("noticed", _told(event)) for event in result.trace.events[:_MAX_EVENTS]]
+    if len(result.trace.events) > _MAX_EVENTS:
+        lines.append(("noticed", f"{len(result.trace.events) - _MAX_EVENTS} things more, see the trace"))
     if not result.tracks:
         failed = result.reasoning is not None and result.reasoning.failed
         lines.append(("answer", "the model gave no answer that can be used" if failed else "no target: nothing in this video fits"))
     lines.append(("seconds", ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.timings_s.items())))
     lines += outputs.items()
     return "\n".join(f"{label:<10}  {text}" for label, text in lines)
+
+
+def _told(event: TrackEvent) -> str:
+    what = "a cut" if event.object_index is None else f"object {event.object_index + 1} {_DEEDS[event.kind]}"
+    return f"at frame {event.frame_index} {what}: {event.detail}"
