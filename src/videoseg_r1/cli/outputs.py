@@ -5,20 +5,20 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videoseg_r1.cli.terminal import Outcome, Progress
 from videoseg_r1.errors import OutputError, OutputExists, UnknownName, UsageError
-from videoseg_r1.types import EventKind, TrackEvent
 
 if TYPE_CHECKING:
     from videoseg_r1.result import SegmentationResult
+    from videoseg_r1.types import TrackEvent
 
 _PROBE = bytes(1 << 16)
 _MAX_EVENTS = 6
-_DEEDS: Mapping[EventKind, str] = {"lost": "is lost", "found": "is back", "drift": "may drift"}
+_DEEDS = {"lost": "is lost", "found": "is back", "drift": "may drift"}
 
 
 def formats_of(text: str) -> list[str]:
