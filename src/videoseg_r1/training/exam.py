@@ -7,7 +7,7 @@ which every question meets another scene, tells. Not here: pictures (`videoseg_r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from videoseg_r1.rewards import RewardConfig, score, think_span, truth_of
 from videoseg_r1.rewards.matching import MIN_IOU, iou
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import Recipe
-from videoseg_r1.training.rollouts import draw
+from videoseg_r1.training.rollouts import compact, draw
 from videoseg_r1.training.run import FINAL, write_whole
 
 _AT_ONCE = 16
@@ -75,7 +75,9 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
     samples = [draw_sample(seed, split) for seed in range(num)]
     scenes = samples[1:] + samples[:1] if shuffled else samples
     prompts = [reasoning_prompt(scene.transcript, sample.query.text) for scene, sample in zip(scenes, samples, strict=True)]
-    replies = [reply for start in range(0, num, _AT_ONCE) for reply in _answers(learner, prompts[start : start + _AT_ONCE])]
+    # what was trained under autocast answers in bfloat16; the weights of a float32 one may be off by their rounding
+    reader = replace(learner, network=compact(learner.network))
+    replies = [reply for start in range(0, num, _AT_ONCE) for reply in _answers(reader, prompts[start : start + _AT_ONCE])]
     return [_mark(learner, sample, reply, reward) for sample, reply in zip(samples, replies, strict=True)]
 
 

@@ -63,7 +63,7 @@ def load_learner(recipe: Recipe, start: Path | None = None, *, compact: bool = F
     if family:
         processor.image_processor.do_resize = False  # pictures come at the size at which they are fed
     if recipe.model.method == "lora":
-        network = _with_lora(network, recipe.model, adapter)
+        network = _with_lora(network, recipe, adapter)
     return Learner(network, processor, family)
 
 
@@ -75,12 +75,21 @@ def _classes(family: Family | None) -> tuple[Any, Any]:
     return transformers.AutoModelForCausalLM, transformers.AutoTokenizer
 
 
-def _with_lora(network: Network, model: Model, adapter: Path | None) -> Network:
+def _with_lora(network: Network, recipe: Recipe, adapter: Path | None) -> Network:
     from peft import LoraConfig, PeftModel, get_peft_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
+    model = recipe.model
     if adapter:
-        return PeftModel.from_pretrained(network, adapter, is_trainable=True)
-    config = LoraConfig(
-        r=model.rank, lora_alpha=model.alpha, lora_dropout=model.dropout, target_modules=LANGUAGE_LAYERS, task_type="CAUSAL_LM"
-    )
-    return get_peft_model(network, config)
+        network = PeftModel.from_pretrained(network, adapter, is_trainable=True)
+    else:
+        config = LoraConfig(
+            r=model.rank, lora_alpha=model.alpha, lora_dropout=model.dropout, target_modules=LANGUAGE_LAYERS, task_type="CAUSAL_LM"
+        )
+        network = get_peft_model(network, config)
+    if recipe.run.precision == "bf16":
+        # autocast computes in bfloat16 anyway; peft would bring every input to float32 on the way there, a fifth of the time on a CPU
+        for layer in network.modules():
+            if isinstance(layer, BaseTunerLayer):
+                vars(layer)["cast_input_dtype_enabled"] = False
+    return network
