@@ -17,9 +17,8 @@ from videoseg_r1.datasets.world.queries import Query
 from videoseg_r1.datasets.world.sample import Split, draw_case, rng_of
 from videoseg_r1.datasets.world.scene import Scene
 from videoseg_r1.datasets.world.templates import KINDS_OF_QUERY
-from videoseg_r1.lite.matcher import LOOKS, looks
+from videoseg_r1.lite.matcher import looks
 from videoseg_r1.lite.transcript import transcript
-from videoseg_r1.prompts import INTERVAL_VOTE, POSITION_VOTE
 
 Ask: TypeAlias = Literal["interval", "position"]
 _KINDS = tuple(kind for kind in KINDS_OF_QUERY if kind != "absent")
@@ -56,12 +55,6 @@ class MomentQuestion:
     def position(self) -> int:
         """The best moment in percent of the clip shown."""
         return round(100 * self.best_frame / (self.scene.num_frames - 1))
-
-    def messages(self) -> list[dict[str, str]]:
-        """Return the conversation up to the reply: the transcript stands where a vision-language model would have pictures."""
-        template = INTERVAL_VOTE if self.ask == "interval" else POSITION_VOTE
-        system, user = template.render(query=self.query.text, num_frames=LOOKS)
-        return [{"role": "system", "content": system}, {"role": "user", "content": f"{self.transcript}\n{user}"}]
 
     def reply(self) -> str:
         """Return the reply that is taught."""

@@ -23,7 +23,7 @@ from videoseg_r1.difficulty import TIERS
 from videoseg_r1.errors import UnknownName
 from videoseg_r1.lite.matcher import looks
 from videoseg_r1.lite.transcript import canonical_box, transcript
-from videoseg_r1.prompts import CANONICAL, REASONING, PromptTemplate, example_answer, format_reply
+from videoseg_r1.prompts import CANONICAL, format_reply
 from videoseg_r1.types import BoolMask, Box, Cue, KeyframePick, Point
 
 Split: TypeAlias = Literal["train", "val", "ood"]
@@ -47,7 +47,6 @@ _HOPS = {
 _TRIES_PER_KIND = 6
 _BESIDE = 15.0  # pixels between a box and its negative point, of the 40 that the reward allows
 _MAX_TRIES = 12  # queries asked of one scene before another one is drawn
-_COORDINATES = "Coordinates are whole numbers on a grid of 840 x 840 over the frame."
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +91,6 @@ class WorldSample:
         for mask, box in zip(masks, self.boxes, strict=True):
             mask[round(box.y1) : round(box.y2), round(box.x1) : round(box.x2)] = True
         return masks
-
-    def messages(self, template: PromptTemplate = REASONING) -> list[dict[str, str]]:
-        """Return the conversation up to the reply: the transcript stands where a vision-language model would have pictures."""
-        system, user = template.render(query=self.query.text, coordinates=_COORDINATES, example=example_answer())
-        return [{"role": "system", "content": system}, {"role": "user", "content": f"{self.transcript}\n{user}"}]
 
     def reply(self) -> str:
         """Return the reply that is taught, in the format that `parse_reply` reads."""
