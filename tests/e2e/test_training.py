@@ -15,10 +15,14 @@ import torch
 from safetensors import safe_open
 from tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
 from tiny_vlm import make_checkpoint
+from transformers import LlamaForCausalLM
 
+from videoseg_r1.errors import InvalidConfig
+from videoseg_r1.lite.adapter import add_adapter, read_adapter
 from videoseg_r1.training.checkpoints import latest
 from videoseg_r1.training.curves import read_curve
 from videoseg_r1.training.network import load_learner
+from videoseg_r1.training.release import release
 from videoseg_r1.training.run import train
 
 TEN_STEPS = (
@@ -72,6 +76,36 @@ def test_the_smoke_recipe_runs_both_stages(llama: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "out").rglob("training_args.bin"))
     before, after = (_tensors(tmp_path / "out" / stage / "final") for stage in ("sft", "grpo"))
     assert before.keys() == after.keys()
+
+
+def test_a_run_is_reproduced_examined_and_released_with_its_card(llama: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ("--reproduce", "--exam", "2", "--set", f"model.source={llama}", "--set", "model.method=lora")
+    documents = []
+    for _ in range(2):  # the second time nothing is left to train
+        ran = subprocess.run(_command(out, *options), capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        documents.append(json.loads(ran.stdout))
+
+    assert documents[0] == documents[1]
+    assert documents[0]["release"] == [str(out / "reader.safetensors"), str(out / "reader.md")]
+    adapter = read_adapter(out / "reader.safetensors")
+    network = LlamaForCausalLM.from_pretrained(llama)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    add_adapter(network, adapter)
+    moved = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
+    assert moved
+    assert moved <= {f"{layer}.weight" for layer in adapter.pairs}
+    told = (out / "reader.md").read_text(encoding="utf-8")
+    found = documents[0]["exam"]["grpo"]["ood"]
+    assert f"| 2 | {found['success']:.3f} | {found['reward']:.3f} | {found['num_think_tokens']:.1f} |" in told
+    assert "Stage grpo: steps 2" in told
+
+
+def test_a_run_that_trains_all_weights_is_not_released(llama: Path, tmp_path: Path) -> None:
+    recipe = text_recipe(llama, "model.method=full")
+    with pytest.raises(InvalidConfig, match="only an adapter"):
+        release(recipe, tmp_path, {})
 
 
 def test_a_killed_run_goes_on_with_the_same_curve(llama: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from videoseg_r1.training.recipe import Recipe
 
 _SHOWN = ("step", "loss", "reward", "kl", "skipped_steps")
+_RELEASE_EXAM = 192
 _NEEDED = ("trl", "peft", "accelerate", "datasets")
 
 
@@ -32,6 +33,9 @@ def train(
     exam: Annotated[
         int, typer.Option("--exam", metavar="N", min=0, help="Then ask N held-out questions, and N shuffled ones (recipes on the world).")
     ] = 0,
+    reproduce: Annotated[
+        bool, typer.Option("--reproduce", help="Begin or resume, examine, pack what was learned in one file and write its card (lite).")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the recipe and say what would be done.")] = False,
     launch: Annotated[
         int | None, typer.Option("--launch", metavar="N", min=1, help="With --dry-run: write the configuration for N GPUs per node.")
@@ -58,12 +62,16 @@ def train(
     from videoseg_r1.training.run import last_rows, train
 
     with terminal.progress() as progress:
-        final = train(recipe, out, resume=resume, progress=progress)
+        final = train(recipe, out, resume=resume or reproduce, progress=progress)
     document: dict[str, Any] = {"final": str(final), "last": last_rows(recipe, out)}
-    if exam:
+    if exam or reproduce:
         from videoseg_r1.training.exam import examine_run
 
-        document["exam"] = examine_run(recipe, out, exam)
+        document["exam"] = examine_run(recipe, out, exam or _RELEASE_EXAM)
+    if reproduce:
+        from videoseg_r1.training.release import release
+
+        document["release"] = [str(path) for path in release(recipe, out, document["exam"])]
     return Outcome(document, _text(document))
 
 
@@ -95,4 +103,4 @@ def _text(document: Mapping[str, Any]) -> str:
         for name, exam in document.get("exam", {}).items()
         for split, found in exam.items()
     ]
-    return "\n".join([*lines, f"weights in {document['final']}"])
+    return "\n".join([*lines, f"weights in {document['final']}", *(f"wrote {path}" for path in document.get("release", ()))])

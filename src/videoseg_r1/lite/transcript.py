@@ -22,6 +22,7 @@ STILL, FAST = 0.01, 0.06
 LEFT, RIGHT, TOP, BOTTOM = 0.36, 0.64, 0.33, 0.67
 """Fractions of the frame that bound what is called left, right, top and bottom."""
 _GROWS = 0.005  # log area per frame
+_DOUBTFUL = 0.1  # a class with less is not told
 _STEADY = 2  # looks: a motion that was seen less often may be noise
 _AHEAD = 0.03  # of the frame's width
 
@@ -38,7 +39,8 @@ def transcript(tracks: Sequence[Track], target: int, num_frames: int, size: tupl
     seen = sorted({index for track in tracks for index in track.regions})
     head = f"{len(tracks)} things seen in {len(seen)} of {num_frames} frames; boxes at frame {target}."
     lines = (f"{n}. {describe(track, target, num_frames, size)}" for n, track in enumerate(tracks, 1))
-    return "\n".join([head, *lines, *overtaking_words(tracks)])
+    events = (f"{a} overtakes {b} by frame {frame}." for a, b, frame in overtakings(tracks))
+    return "\n".join([head, *lines, *events])
 
 
 def describe(track: Track, target: int, num_frames: int, size: tuple[int, int]) -> str:
@@ -72,7 +74,7 @@ def colour_words(fractions: npt.NDArray[np.float32]) -> str:
 def name_words(classes: npt.NDArray[np.float32]) -> str:
     """Return up to three class names with their probability, then the wide concept that explains most."""
     names = class_names()
-    order = [i for i in np.argsort(-classes, kind="stable")[:3] if classes[i] >= 0.05] or [int(classes.argmax())]
+    order = [i for i in np.argsort(-classes, kind="stable")[:3] if classes[i] >= _DOUBTFUL] or [int(classes.argmax())]
     wide = {c: float(classes @ membership()[:, n]) for n, c in enumerate(CONCEPTS, NUM_CLASSES) if not c.parent}
     concept = max(wide, key=lambda c: wide[c])
     kind = f" ({concept.names.split(',')[0]} {wide[concept]:.2f})" if wide[concept] >= 0.3 else ""
@@ -88,9 +90,9 @@ def place_words(view: Region) -> str:
 
 
 def size_words(area: float) -> str:
-    """Return a word for a fraction of the frame, and the fraction."""
+    """Return a word for a part of the frame, and the part."""
     name = "tiny" if area < 0.01 else "small" if area < 0.04 else "medium" if area < 0.15 else "large"
-    return f"{name}, {100 * area:.1f}% of the frame"
+    return f"{name}, {100 * area:.1f}%"
 
 
 def motion_words(track: Track) -> str:
@@ -140,15 +142,17 @@ def heading(velocity: tuple[float, float]) -> str:
     return ("right" if right > 0 else "left") if abs(right) >= abs(down) else ("down" if down > 0 else "up")
 
 
-def overtaking_words(tracks: Sequence[Track]) -> list[str]:
-    """Return a line for every thing that comes from behind another one, moving the same way, and stays ahead of it."""
+def overtakings(tracks: Sequence[Track]) -> list[tuple[int, int, int]]:
+    """Return for everything that comes from behind another one, moving the same way, and stays ahead of it: both numbers, from 1, and
+    the look by which it is ahead.
+    """
     ways = [heading(track.velocity()) for track in tracks]
-    lines: list[str] = []
+    found: list[tuple[int, int, int]] = []
     for a, b in permutations(range(len(tracks)), 2):
         if ways[a] == ways[b] and ways[a] in ("left", "right"):
             frame = _overtaken_by(tracks[a], tracks[b], 1 if ways[a] == "right" else -1)
-            lines += [f"{a + 1} overtakes {b + 1} by frame {frame}."] if frame is not None else []
-    return lines
+            found += [(a + 1, b + 1, frame)] if frame is not None else []
+    return found
 
 
 def _overtaken_by(one: Track, other: Track, sign: int) -> int | None:
@@ -167,4 +171,4 @@ def _overtaken_by(one: Track, other: Track, sign: int) -> int | None:
 def time_words(track: Track, num_frames: int) -> str:
     """Return from when to when a thing was seen."""
     first, last = min(track.regions), max(track.regions)
-    return f"seen from frame {first} to {last}" if num_frames > 1 else "seen"
+    return f"frames {first} to {last}" if num_frames > 1 else "seen"

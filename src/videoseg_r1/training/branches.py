@@ -84,6 +84,19 @@ def branch(prefix: Sequence[int], continuations: Sequence[Sequence[int]], num_sc
     )
 
 
+def ask(network: Network, branches: Branches) -> torch.Tensor:
+    """Return what the network expects at the places that are scored, float32 (A, vocabulary); `network` as for `score`."""
+    device = network.device
+    output = network(
+        input_ids=branches.ids.to(device),
+        position_ids=branches.positions.to(device),
+        logits_to_keep=branches.asked.to(device),
+        use_cache=False,
+        branch_ends=branches.ends,
+    )
+    return output.logits[0].float()
+
+
 def score(network: Network, branches: Branches, temperature: float = 1.0, *, train_entropy: bool = False) -> list[Scores]:
     """Return the scores of every continuation; gradients flow through the probabilities.
 
@@ -93,16 +106,9 @@ def score(network: Network, branches: Branches, temperature: float = 1.0, *, tra
         temperature: that scores are divided by.
         train_entropy: whether gradients flow through the entropies as well.
     """
-    device = network.device
-    output = network(
-        input_ids=branches.ids.to(device),
-        position_ids=branches.positions.to(device),
-        logits_to_keep=branches.asked.to(device),
-        use_cache=False,
-        branch_ends=branches.ends,
-    )
-    logits = output.logits[0].float() / temperature
-    taken = logits.gather(1, branches.answers.to(device)[:, None])[:, 0] - logits.logsumexp(-1)
+    logits = ask(network, branches)
+    logits = logits if temperature == 1 else logits / temperature
+    taken = logits.gather(1, branches.answers.to(logits.device)[:, None])[:, 0] - logits.logsumexp(-1)
     with torch.set_grad_enabled(train_entropy and torch.is_grad_enabled()):
         logs = logits.log_softmax(-1)
         entropy = -(logs.exp() * logs).sum(-1)
@@ -118,13 +124,17 @@ def _attend(
     if ends is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **more)
     repeats = query.shape[1] // key.shape[1]
-    key, value = (part.repeat_interleave(repeats, 1) for part in (key, value))
     scale, start = more.get("scaling"), ends[0]
-    parts = [F.scaled_dot_product_attention(query[:, :, :start], key[:, :, :start], value[:, :, :start], is_causal=True, scale=scale)]
-    for first, last in pairwise(ends):
-        seen = [torch.cat([part[:, :, :start], part[:, :, first:last]], 2) for part in (key, value)]
-        mask = torch.ones(last - first, start + last - first, dtype=torch.bool, device=query.device).tril(start)
-        parts.append(F.scaled_dot_product_attention(query[:, :, first:last], *seen, attn_mask=mask, scale=scale))
+    lengths = [start, *(last - first for first, last in pairwise(ends))]
+    # `split`, because the gradient of a slice is a whole tensor of zeros for each
+    (query, *queries), (key, *keys), (value, *values) = (
+        part.split(lengths, 2) for part in (query, key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1))
+    )
+    parts = [F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale)]
+    for length, own_query, own_key, own_value in zip(lengths[1:], queries, keys, values, strict=True):
+        seen = torch.cat([key, own_key], 2), torch.cat([value, own_value], 2)
+        mask = torch.ones(length, start + length, dtype=torch.bool, device=query.device).tril(start)
+        parts.append(F.scaled_dot_product_attention(own_query, *seen, attn_mask=mask, scale=scale))
     return torch.cat(parts, 2).transpose(1, 2).contiguous(), None
 
 

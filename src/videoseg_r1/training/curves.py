@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from transformers import TrainerCallback
 
 from videoseg_r1.errors import OutputError
 
-STEP = "step"
-_FIRST = (STEP, "loss", "reward", "reward_std", "kl", "completions/mean_length", "grad_norm", "learning_rate")
+STEP, SECONDS = "step", "seconds"
+_FIRST = (STEP, SECONDS, "loss", "reward", "reward_std", "kl", "completions/mean_length", "grad_norm", "learning_rate")
 
 
 def read_curve(path: Path) -> list[dict[str, str]]:
@@ -23,23 +24,29 @@ def read_curve(path: Path) -> list[dict[str, str]]:
 
 
 class Curve(TrainerCallback):
-    """Writes every log with numbers in it to `path`; what later logs add is not in the head and is left out."""
+    """Writes every log with numbers in it to `path`; what later logs add is not in the head and is left out.
+
+    The column `seconds` is the time that training took up to there, without what was computed in vain before a stop.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._start = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Drop the rows after the step that is gone on from: they are about to be computed again."""
         if state.is_world_process_zero:
             kept = [row for row in read_curve(self._path) if int(row[STEP]) <= state.global_step]
             self._write(list(kept[0]) if kept else [], kept)
+            self._start = time.monotonic() - (float(kept[-1].get(SECONDS) or 0) if kept else 0)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Add a row; the summary at the end of a run is none."""
         if not state.is_world_process_zero or not logs or "train_runtime" in logs:
             return
         rows = read_curve(self._path)
-        row = {STEP: state.global_step, **{key: value for key, value in logs.items() if isinstance(value, (int, float))}}
+        seconds = round(time.monotonic() - self._start, 1)
+        row = {STEP: state.global_step, SECONDS: seconds, **{key: value for key, value in logs.items() if isinstance(value, (int, float))}}
         names = list(rows[0]) if rows else [name for name in _FIRST if name in row] + sorted(set(row) - set(_FIRST))
         self._write(names, [*rows, {name: row.get(name, "") for name in names}])
 

@@ -1,29 +1,32 @@
-"""The thinking text of a training sample: one sentence where one is enough, two or three where things must be compared.
+"""The thinking text of a training sample: what is wanted, the transcript gone through line by line, a verdict on each, then the choice.
 
-It states what decides, in the order in which one would look: which lines come into question, what tells them apart. Where perception
-is wrong about a thing, it says so. Not here: the transcript's lines themselves (`lite.transcript`).
+The choice comes last and every verdict is drawn from the words just before it. A text that names the line first, and its reasons
+after, teaches a small model to guess: the guess is then made before anything was looked at. What is noted is what the line says, which
+is all that a reader knows; the verdict is the truth. Not here: the transcript's lines themselves (`lite.transcript`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from videoseg_r1.datasets.world import names
-from videoseg_r1.datasets.world.attributes import ATTRIBUTES, RANKS
-from videoseg_r1.datasets.world.queries import Query, Resolved, resolve
+from videoseg_r1.datasets.world.names import FACT_KINDS, KINDS, Kind
+from videoseg_r1.datasets.world.queries import Query
 from videoseg_r1.datasets.world.scene import Scene
-from videoseg_r1.datasets.world.templates import DEEDS, MOTIONS, PLACES, a
+from videoseg_r1.datasets.world.templates import DEEDS, MOTIONS, PLACES, listed
 from videoseg_r1.lite.tracks import Track
-from videoseg_r1.lite.transcript import canonical_box, change_frame
+from videoseg_r1.lite.transcript import canonical_box, colour_words, motion_words, overtakings, place_words
+from videoseg_r1.lite.vocabulary import class_names
 
-_MAX_RIVALS = 2
-_CLAIMS: dict[str, Callable[[str], str]] = {
-    "name": lambda value: f"is {a(value)}",
-    "category": lambda value: f"is {a(value)}",
-    "colour": lambda value: f"is {value}",
-    "place": lambda value: f"is {PLACES[value]}",
+_WHAT = ("name", "category", "fact")
+"""Attributes that say what a thing is; the others are looked at only where these hold."""
+_RIVALS = 0.6  # of the probability of the first class: a second one with that much may be meant as well
+
+
+_WORDS: dict[str, Callable[[str], str]] = {
+    "place": lambda value: PLACES[value],
     "motion": lambda value: MOTIONS[value][0],
     "deed": lambda value: DEEDS[value][0],
     "overtakes": lambda value: f"overtakes the {value}",
@@ -32,89 +35,118 @@ _CLAIMS: dict[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How a thing appears in the transcript: number of its line, the class that its line begins with, and what the line is about."""
+    """A line of the transcript: its number, the thing that it shows (negative for none), and what the line is about."""
 
     number: int
-    label: str
+    thing: int
     track: Track
 
 
-def think(scene: Scene, frame: int, resolved: Resolved, lines: Mapping[int, Line], hard: bool) -> str:
+def think(scene: Scene, frame: int, query: Query, lines: Sequence[Line], chosen: Collection[int]) -> str:
     """Return the evidence for the answer.
 
     Args:
-        scene, frame: what is asked about.
-        resolved: query and answer.
-        lines: by thing; a thing that perception missed has none. All targets have one.
-        hard: whether to say as well why what nearly fits does not.
+        scene, frame, query: what is asked about.
+        lines: the transcript.
+        chosen: numbers of the lines that are the answer.
     """
-    query = resolved.query
-    rivals = [thing for thing in resolved.rivals if thing in lines][:_MAX_RIVALS] if hard else []
-    if not resolved.targets:
-        shown = ", ".join(f"{line.number} is {a(line.label)}" for line in sorted(lines.values(), key=lambda line: line.number))
-        said = [f"Nothing fits: {shown}." if shown else "Nothing is to be seen."]
-    elif query.rank:
-        return _compared(scene, frame, resolved, lines)
-    else:
-        said = [_fits(scene, thing, query, lines[thing]) for thing in resolved.targets]
-    return " ".join([*said, *(_fails(scene, frame, thing, query, lines[thing]) for thing in rivals if len(query.filters) > 1)])
+    said = [_looked_at(scene, frame, query, lines, line, line.number in chosen) for line in lines]
+    wanted = _wanted(scene, query, [line.thing for line in lines if line.number in chosen])
+    return " ".join([wanted, *said, _choice(query, sorted(chosen))])
 
 
-def _fits(scene: Scene, thing: int, query: Query, line: Line) -> str:
-    own = scene.things[thing]
-    claims = _listed([_claim(attribute, value, own.kind.name) for attribute, value in query.filters])
-    if line.label in own.kind.classes.split("|"):
-        return f"Line {line.number}, {line.label}, {claims}."
-    return f"Line {line.number} reads {line.label} but may well be {a(own.breed)}, and so {claims}."
+def _wanted(scene: Scene, query: Query, targets: Sequence[int]) -> str:
+    """Return what is asked for, as plain words: what kind of thing, then everything that must hold of it."""
+    what = [(attribute, value) for attribute, value in query.filters if attribute in _WHAT]
+    rest = [_WORDS.get(attribute, str)(value) for attribute, value in query.filters if attribute not in _WHAT]
+    kinds = [value if attribute != "fact" else _kind_of(scene, value, targets) for attribute, value in what]
+    return f"Wanted: {', '.join([' and '.join(kinds) or 'anything', *rest, *([query.rank] if query.rank else [])])}."
 
 
-def _fails(scene: Scene, frame: int, thing: int, query: Query, line: Line) -> str:
-    attribute, value = next((at, v) for at, v in query.filters if not ATTRIBUTES[at](scene, thing, frame, v))
-    own = scene.things[thing]
-    if attribute == "colour":
-        return f"Line {line.number} is {' and '.join(own.colours)}."
-    if attribute in ("place", "motion", "deed", "overtakes"):
-        return f"Line {line.number} is not one that {_claim(attribute, value, own.kind.name)}."
-    return f"Line {line.number} is {a(own.kind.name)}."
+def _kind_of(scene: Scene, fact: str, targets: Sequence[int]) -> str:
+    """Return the kind of thing that a fact stands for."""
+    return scene.things[targets[0]].kind.name if targets else min(FACT_KINDS[fact])
 
 
-def _compared(scene: Scene, frame: int, resolved: Resolved, lines: Mapping[int, Line]) -> str:
-    """Return which lines come into question, the number that ranks each, and the outcome."""
-    query, target = resolved.query, resolved.targets[0]
-    among = resolve(scene, frame, replace(query, rank="")) or ()
-    values = RANKS[query.rank].measure(scene, frame)
-    part = sorted((thing for thing in among if thing in lines and not math.isnan(values[thing])), key=lambda thing: lines[thing].number)
-    numbers = _listed([str(lines[thing].number) for thing in part])
-    head = f"In question are the lines {numbers}: " if len(part) > 1 else ""
-    said = _listed([f"{lines[thing].number} {_measured(query.rank, lines[thing].track, frame, scene.size)}" for thing in part])
-    end, _, deed = query.rank.partition(" to ")
-    outcome = f"{end} to {DEEDS[deed][1]}" if deed else query.rank
-    return f"{head}{said}. So line {lines[target].number} is the {outcome}."
+def _choice(query: Query, numbers: Sequence[int]) -> str:
+    if not numbers:
+        return "So none."
+    rank = f", {query.rank}" if query.rank else ""
+    return f"So {'line' if len(numbers) == 1 else 'lines'} {listed([str(number) for number in numbers])}{rank}."
 
 
-def _measured(rank: str, track: Track, frame: int, size: tuple[int, int]) -> str:
-    """Return what the line says of what the superlative goes by."""
-    view = track.nearest(frame)
-    x1, y1, x2, y2 = canonical_box(view, size)
-    deed = rank.rpartition(" ")[2]
-    moment = {"enter": min(track.regions), "leave": max(track.regions)}.get(deed, change_frame(track))
+def _looked_at(scene: Scene, frame: int, query: Query, lines: Sequence[Line], line: Line, is_chosen: bool) -> str:
+    """Return what one line says of what is asked for. A superlative has no verdict: it takes all lines to tell."""
+    what = [(attribute, value) for attribute, value in query.filters if attribute in _WHAT]
+    labels = _labels(line.track) if what else []
+    notes: list[str] = []
+    verdict = "yes" if is_chosen else "no"
+    if is_chosen or not what or any(all(_is_read_as(label, *one) for one in what) for label in labels):
+        notes = [_noted(attribute, frame, lines, line) for attribute, _ in query.filters if attribute not in _WHAT]
+        if query.rank:
+            notes.append(_measured(query.rank, scene.size, frame, lines, line))
+            verdict = ""
+    head = " ".join([str(line.number), " or ".join(labels)]).rstrip()
+    return f"{head}: {', '.join(part for part in (*notes, verdict) if part)}."
+
+
+def _labels(track: Track) -> list[str]:
+    """Return the class that a track looks most like, and the second one where it is nearly as likely."""
+    classes = track.mean_classes()
+    first, second = (int(i) for i in classes.argsort()[::-1][:2])
+    labels = [class_names()[first]]
+    return [*labels, class_names()[second]] if classes[second] >= _RIVALS * classes[first] else labels
+
+
+def _is_read_as(label: str, attribute: str, value: str) -> bool:
+    """Return whether things of this class are what is asked for; a class of no kind is nothing."""
+    kind = _kinds_by_class().get(label)
+    if kind is None:
+        return False
+    return {"name": value == kind.name, "category": value in names.categories(kind)}.get(attribute, kind.name in FACT_KINDS.get(value, ()))
+
+
+@lru_cache(maxsize=1)
+def _kinds_by_class() -> dict[str, Kind]:
+    return {label: kind for kind in KINDS for label in kind.classes.split("|")}
+
+
+def _noted(attribute: str, frame: int, lines: Sequence[Line], line: Line) -> str:
+    """Return what the line says of an attribute."""
+    track = line.track
+    match attribute:
+        case "colour":
+            return colour_words(track.mean_colours())
+        case "place":
+            return place_words(track.nearest(frame)).partition(",")[0]
+        case "overtakes":
+            passed = [str(b) for a, b, _ in overtakings([each.track for each in lines]) if a == line.number]
+            return f"overtakes {listed(passed)}" if passed else ""
+        case "deed":
+            return f"{motion_words(track)}, {_time(lines, track)}"
+        case _:
+            return motion_words(track)
+
+
+def _measured(rank: str, size: tuple[int, int], frame: int, lines: Sequence[Line], line: Line) -> str:
+    """Return what the line says of what a superlative goes by."""
+    view = line.track.nearest(frame)
+    x1, y1, x2, y2 = (round(v) for v in canonical_box(view, size))
     match rank:
         case "leftmost" | "rightmost":
-            return f"is at x {round((x1 + x2) / 2)}"
+            return f"{x1} to {x2}"
         case "highest" | "lowest":
-            return f"is at y {round((y1 + y2) / 2)}"
+            return f"{y1} to {y2}"
         case "largest" | "smallest":
-            return f"fills {100 * view.area:.1f}%"
+            return f"{100 * view.area:.1f}%"
+        case _ if rank.endswith(("enter", "leave")):
+            return _time(lines, line.track)
         case _:
-            return DEEDS[deed][0] + (f" at frame {moment}" if moment is not None else ", hard to say when")
+            return motion_words(line.track)
 
 
-def _claim(attribute: str, value: str, kind: str) -> str:
-    """Return what holds of a thing of this kind, as a verb phrase."""
-    if attribute == "fact":
-        return f"is {a(kind)}, good to {value}" if names.is_use(value) else f"is {a(kind)}, and {a(kind)} {value}"
-    return _CLAIMS[attribute](value)
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+def _time(lines: Sequence[Line], track: Track) -> str:
+    """Return when a thing was seen."""
+    begin, end = (of(of(line.track.regions) for line in lines) for of in (min, max))
+    first, last = min(track.regions), max(track.regions)
+    return f"{'from the start' if first == begin else f'from frame {first}'} {'to the end' if last == end else f'to frame {last}'}"

@@ -15,13 +15,13 @@ import numpy as np
 from videoseg_r1.datasets.training import training_pick
 from videoseg_r1.datasets.world import names
 from videoseg_r1.datasets.world.evidence import Line, think
-from videoseg_r1.datasets.world.perception import Noise, Sighting, noises, perceive, top_class
+from videoseg_r1.datasets.world.perception import Noise, noises, perceive
 from videoseg_r1.datasets.world.queries import Query, Resolved, draw_query
 from videoseg_r1.datasets.world.scene import Scene, draw_scene
 from videoseg_r1.datasets.world.templates import KINDS_OF_QUERY
-from videoseg_r1.difficulty import TIERS
 from videoseg_r1.errors import UnknownName
 from videoseg_r1.lite.matcher import looks
+from videoseg_r1.lite.tracks import Track
 from videoseg_r1.lite.transcript import canonical_box, transcript
 from videoseg_r1.prompts import CANONICAL, format_reply
 from videoseg_r1.types import BoolMask, Box, Cue, KeyframePick, Point
@@ -55,7 +55,7 @@ class WorldSample:
 
     Attributes:
         split, scene, noise: where it is from.
-        query, targets, rivals: the question, the things it means (indices of `scene.things`), and those that nearly fit.
+        query, targets, rivals: the question, the things it means (indices of `scene.things`) from line to line, and those that nearly fit.
         pick: target frame, and the key segment around it.
         transcript: what perception says.
         cues: what the lines of the targets say, one per target, in the canonical frame: the answer that is taught.
@@ -176,42 +176,35 @@ def _perceived(
     """Return a sample for each question that is asked of a scene; all read the same transcript."""
     pick = training_pick(rng, scene.num_frames, frame)
     indices = sorted({*looks(scene.num_frames, pick.segment), frame})
-    targets = {thing for resolved in asked for thing in resolved.targets}
-    sightings = perceive(rng, scene, indices, noise, names.kinds(split == "ood"), targets, frame)
-    lines = _lines(frame, sightings)
+    meant = {thing for resolved in asked for thing in resolved.targets}
+    sightings = perceive(rng, scene, indices, noise, names.kinds(split == "ood"), meant, frame)
+    lines = [Line(number, sighting.thing, sighting.track) for number, sighting in enumerate(sightings, 1)]
+    main = {line.thing: line for line in sorted(lines, key=lambda line: _area_at(line.track, frame))}
     text = transcript([sighting.track for sighting in sightings], frame, scene.num_frames, scene.size)
     samples: list[WorldSample] = []
     for resolved in asked:
-        difficulty = difficulty_of(resolved.query.kind, len(scene.things), len(resolved.rivals), len(resolved.targets), noise.level)
+        targets = tuple(sorted(resolved.targets, key=lambda thing: main[thing].number))  # the answer goes from line to line
+        difficulty = difficulty_of(resolved.query.kind, len(scene.things), len(resolved.rivals), len(targets), noise.level)
         samples.append(
             WorldSample(
                 split=split,
                 scene=scene,
                 noise=noise,
                 query=resolved.query,
-                targets=resolved.targets,
+                targets=targets,
                 rivals=resolved.rivals,
                 pick=pick,
                 transcript=text,
-                cues=_cues([lines[thing] for thing in resolved.targets], frame, scene.size),
-                thinking=think(scene, frame, resolved, lines, difficulty > TIERS.easy),
+                cues=_cues([main[thing] for thing in targets], frame, scene.size),
+                thinking=think(scene, frame, resolved.query, lines, {main[thing].number for thing in targets}),
                 difficulty=difficulty,
             )
         )
     return samples
 
 
-def _lines(frame: int, sightings: Sequence[Sighting]) -> dict[int, Line]:
-    """Return for every thing that was seen its line; of several, the one with the largest part of it in the target frame."""
-    lines: dict[int, Line] = {}
-    order = sorted(enumerate(sightings, 1), key=lambda item: _area_at(item[1], frame))
-    for number, sighting in order:
-        lines[sighting.thing] = Line(number, top_class(sighting.track), sighting.track)
-    return lines
-
-
-def _area_at(sighting: Sighting, frame: int) -> float:
-    region = sighting.track.regions.get(frame)
+def _area_at(track: Track, frame: int) -> float:
+    region = track.regions.get(frame)
     return region.area if region else 0.0
 
 

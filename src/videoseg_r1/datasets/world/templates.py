@@ -5,7 +5,7 @@ Every kind has templates that are held out of training. Not here: what the field
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -108,6 +108,11 @@ class Slot:
 def a(word: str) -> str:
     """Return the word with its indefinite article."""
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return "1, 2 and 3"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _last_deed(value: str) -> str:

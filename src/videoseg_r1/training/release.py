@@ -1,0 +1,115 @@
+"""What a finished run on the world is released as: one file of weights, and its card, which is written from the files of the run.
+
+The card says what was taught from what, how, how long it took, what the result scores, and where it ends. Not here: the run (`run`),
+asking the questions (`exam`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from videoseg_r1.errors import InvalidConfig
+from videoseg_r1.lite.adapter import pack_adapter
+from videoseg_r1.training.curves import SECONDS, read_curve
+from videoseg_r1.training.recipe import Recipe
+from videoseg_r1.training.run import CURVE, FINAL, write_whole
+
+_COLUMNS = {"sft": "loss", "grpo": "reward"}
+_SETTINGS = {"sft": ("steps", "batch_size", "learning_rate"), "grpo": ("steps", "batch_size", "num_generations", "learning_rate", "beta")}
+_SPLITS = {
+    "val": "in distribution (other scenes)",
+    "ood": "out of distribution (new things, facts, wordings, more noise)",
+    "shuffled": "control: scenes shuffled",
+}
+_LIMITS = """- It reads a transcript and sees no picture: what perception missed or misnamed it cannot know.
+- It was taught drawn scenes in one wording; English only; it does no arithmetic worth the name.
+- It answers about people by what they wear, hold or ride, because the classifier below it has no class for them.
+- It may name a thing where there is none, above all where something similar is there."""
+
+
+def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> tuple[Path, Path]:
+    """Write OUT/reader.safetensors and OUT/reader.md, and return their paths.
+
+    Raises: InvalidConfig: the recipe trains all weights, which is no small file. ModelError: the run left no adapter. OutputError: the
+        folder cannot be written.
+    """
+    if recipe.model.method != "lora":
+        raise InvalidConfig("only an adapter is released", where=f"model.method = {recipe.model.method}", fix="use lora")
+    weights, told = out / "reader.safetensors", out / "reader.md"
+    about = {"base": recipe.model.source, "seed": str(recipe.run.seed), "stages": " ".join(recipe.run.stages)}
+    pack_adapter(out / recipe.run.stages[-1] / FINAL, weights, about)
+    write_whole(told, card(recipe, out, exam))
+    return weights, told
+
+
+def card(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the card of a finished run as Markdown.
+
+    Args:
+        recipe, out: the run, and its folder.
+        exam: what `examine_run` returned.
+    """
+    model, reward = recipe.model, recipe.reward
+    rows = [
+        "# The reader of lite",
+        "",
+        f"A low-rank adapter (rank {model.rank}, alpha {model.alpha}) for `{model.source}`, trained by `videoseg train`.",
+        "",
+        f"- Data: {recipe.data.source}, drawn at random by this package; no download, no real video.",
+        f"- Seed: {recipe.run.seed}. Precision: {recipe.run.precision}.",
+        f"- Thinking: {'yes' if reward.thinking else 'no'}. Soft length penalty: {reward.beta:g} per token above the budget.",
+        *(_stage(recipe, out, stage) for stage in recipe.run.stages),
+        "",
+        "## Scores",
+        "",
+        "Greedy answers; success is one box above half of IoU for every target and no other, or none where there is no target.",
+        "",
+        *_table(exam),
+        "",
+        "Success by kind of question, after the last stage:",
+        "",
+        *_kinds(exam[recipe.run.stages[-1]]),
+        "",
+        "## Limits",
+        "",
+        _LIMITS,
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _stage(recipe: Recipe, out: Path, stage: str) -> str:
+    rows = read_curve(out / stage / CURVE)
+    column, chosen = _COLUMNS[stage], getattr(recipe, stage)
+    values = [float(row[column]) for row in rows if row.get(column)]
+    tenth = max(1, len(values) // 10)
+    told = ", ".join(f"{setting} {getattr(chosen, setting):g}" for setting in _SETTINGS[stage])
+    minutes = float(rows[-1].get(SECONDS) or 0) / 60
+    return (
+        f"- Stage {stage}: {told}; {column} {fmean(values[:tenth]):.3f} in the first tenth, {fmean(values[-tenth:]):.3f} in the last; "
+        f"{minutes:.0f} minutes."
+    )
+
+
+def _table(exam: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "| after | questions | number | success | mean reward | thinking tokens |"
+    yield "|---|---|---|---|---|---|"
+    for stage, splits in exam.items():
+        for split, found in splits.items():
+            yield (
+                f"| {stage} | {_SPLITS[split]} | {found['num']} | {found['success']:.3f} | {found['reward']:.3f} "
+                f"| {found['num_think_tokens']:.1f} |"
+            )
+
+
+def _kinds(exam: Mapping[str, Any]) -> Sequence[str]:
+    kinds = sorted({kind for split in ("val", "ood") for kind in exam[split]["kinds"]})
+
+    def told(split: str, kind: str) -> str:
+        found = exam[split]["kinds"].get(kind)
+        return f"{found['success']:.2f} of {found['num']}" if found else ""
+
+    rows = [f"| {kind} | {told('val', kind)} | {told('ood', kind)} |" for kind in kinds]
+    return ["| kind | in distribution | out of it |", "|---|---|---|", *rows]
