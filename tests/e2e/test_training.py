@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,10 @@ from tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
 from tiny_vlm import make_checkpoint
 from transformers import LlamaForCausalLM
 
-from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.lite.adapter import add_adapter, read_adapter
+from videoseg_r1.lite.learned import add_learned
 from videoseg_r1.training.checkpoints import latest
 from videoseg_r1.training.curves import read_curve
 from videoseg_r1.training.network import load_learner
-from videoseg_r1.training.release import release
 from videoseg_r1.training.run import train
 
 TEN_STEPS = (
@@ -78,9 +77,10 @@ def test_the_smoke_recipe_runs_both_stages(llama: Path, tmp_path: Path) -> None:
     assert before.keys() == after.keys()
 
 
-def test_a_run_is_reproduced_examined_and_released_with_its_card(llama: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_run_is_reproduced_examined_and_released_with_its_card(llama: Path, tmp_path: Path, method: str) -> None:
     out = tmp_path / "out"
-    options = ("--reproduce", "--exam", "2", "--set", f"model.source={llama}", "--set", "model.method=lora")
+    options = ("--reproduce", "--exam", "2", "--set", f"model.source={llama}", "--set", f"model.method={method}")
     documents = []
     for _ in range(2):  # the second time nothing is left to train
         ran = subprocess.run(_command(out, *options), capture_output=True, text=True, check=False)
@@ -89,23 +89,16 @@ def test_a_run_is_reproduced_examined_and_released_with_its_card(llama: Path, tm
 
     assert documents[0] == documents[1]
     assert documents[0]["release"] == [str(out / "reader.safetensors"), str(out / "reader.md")]
-    adapter = read_adapter(out / "reader.safetensors")
     network = LlamaForCausalLM.from_pretrained(llama)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    add_adapter(network, adapter)
+    assert add_learned(network, out / "reader.safetensors")["stages"] == "sft grpo"
     moved = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
-    assert moved
-    assert moved <= {f"{layer}.weight" for layer in adapter.pairs}
+    assert any("proj" in name for name in moved)
+    assert not any("embed" in name for name in moved)
     told = (out / "reader.md").read_text(encoding="utf-8")
     found = documents[0]["exam"]["grpo"]["ood"]
     assert f"| 2 | {found['success']:.3f} | {found['reward']:.3f} | {found['num_think_tokens']:.1f} |" in told
     assert "Stage grpo: steps 2" in told
-
-
-def test_a_run_that_trains_all_weights_is_not_released(llama: Path, tmp_path: Path) -> None:
-    recipe = text_recipe(llama, "model.method=full")
-    with pytest.raises(InvalidConfig, match="only an adapter"):
-        release(recipe, tmp_path, {})
 
 
 def test_a_killed_run_goes_on_with_the_same_curve(llama: Path, tmp_path: Path) -> None:
@@ -134,6 +127,18 @@ def test_a_killed_run_goes_on_with_the_same_curve(llama: Path, tmp_path: Path) -
         last, straight_last = _tensors(tmp_path / "killed" / stage / "final"), _tensors(tmp_path / "straight" / stage / "final")
         for name, tensor in straight_last.items():
             torch.testing.assert_close(last[name], tensor)
+
+
+def test_a_run_may_be_gone_on_with_longer_and_saved_at_other_steps(llama: Path, tmp_path: Path) -> None:
+    only_sft = 'run.stages=["sft"]'
+    recipe = text_recipe(llama, only_sft, "sft.samples=12", "sft.steps=2", "sft.save_steps=2", "run.keep=9")
+    train(recipe, tmp_path)
+    shutil.rmtree(tmp_path / "sft" / "final")
+    train(text_recipe(llama, only_sft, "sft.samples=12", "sft.steps=7", "sft.save_steps=3", "run.keep=9"), tmp_path, resume=True)
+
+    saved = {path.name for path in (tmp_path / "sft").glob("checkpoint-*")}
+    assert saved == {"checkpoint-2", "checkpoint-3", "checkpoint-6", "checkpoint-7"}
+    assert [row["step"] for row in read_curve(tmp_path / "sft" / "curve.csv")] == [str(step) for step in range(1, 8)]
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])

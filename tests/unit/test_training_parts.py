@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
 from tiny_vlm import make_checkpoint
 from trl import GRPOTrainer
 
+from videoseg_r1.training.branches import score
 from videoseg_r1.training.network import LANGUAGE_LAYERS, load_learner
 from videoseg_r1.training.rollouts import compact, draw
-from videoseg_r1.training.samples import examples_of, rows
-from videoseg_r1.training.stages import grpo_stage
+from videoseg_r1.training.samples import examples_of, rows, scene_questions, scene_rows
+from videoseg_r1.training.stages import grpo_stage, sft_stage
+from videoseg_r1.training.taught import PackScenes
 
 GREEDY = 1e-6
 """A temperature at which the likeliest token is drawn."""
@@ -119,12 +122,31 @@ def test_completions_of_one_prompt_have_the_probabilities_and_gradients_of_separ
         stage.model.zero_grad()
         logs, entropy, _ = compute(stage.model, ids, mask, 6, compute_entropy=True)
         (logs * mask[:, -6:]).sum().backward()
-        gradients = torch.cat([weight.grad.flatten() for weight in stage.model.parameters()])
+        gradients = torch.cat([weight.grad.flatten() for weight in stage.model.parameters() if weight.requires_grad])
         found.append((logs.detach() * mask[:, -6:], entropy.detach() * mask[:, -6:], gradients))
 
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
     assert float(found[0][0].abs().max()) > 1
+
+
+def test_the_digits_of_points_weigh_less_in_what_is_taught(llama: Path, tmp_path: Path) -> None:
+    recipe = text_recipe(llama)
+    learner = load_learner(recipe)
+    scene = PackScenes(learner.tokenizer)([scene_rows(1, thinking=True)[0]])["scenes"][0]
+    light = scene.weights < 1
+    words = [learner.tokenizer.decode([token]) for token in scene.branches.answers[light]]
+    # of the others, the thinking alone is taught
+    replies = [one.reply for place, one in enumerate(scene_questions(0)) if place < 2 or one.reply.count("bbox_2d") > 1]
+
+    assert scene.weights[light].tolist() == pytest.approx([0.2] * int(light.sum()))
+    assert sum(len(word.strip()) for word in words) == sum(
+        len(digits) for reply in replies for digits in re.findall(r'point_2d":\[([0-9,]*)\]', reply)
+    )
+    trainer = sft_stage(recipe, learner, tmp_path)
+    logs = torch.cat([one.log_probabilities for one in score(learner.network, scene.branches)])
+    wanted = -(logs * scene.weights).sum() / scene.weights.sum()
+    torch.testing.assert_close(trainer.compute_loss(learner.network, {"scenes": [scene]}), wanted, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("model_type", ["qwen2_5_vl", "qwen3_vl", "qwen3_5"])

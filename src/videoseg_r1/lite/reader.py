@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from videoseg_r1.lite.adapter import add_adapter, read_adapter
 from videoseg_r1.lite.language import base_folder
+from videoseg_r1.lite.learned import add_learned
 from videoseg_r1.lite.speaker import TextChat
 from videoseg_r1.pretrained import load_network, load_processor
 
 
-def adapter_path() -> Path:
+def learned_path() -> Path:
     """Return the file of what was learned, which comes with the package."""
     return Path(str(resources.files("videoseg_r1.lite") / "weights" / "reader.safetensors"))
 
@@ -32,7 +32,7 @@ def load_reader() -> TextChat:
 
     folder = base_folder()
     network = load_network(AutoModelForCausalLM, folder, torch.float32)
-    add_adapter(network, read_adapter(adapter_path()))
+    add_learned(network, learned_path())
     network.set_attn_implementation("eager")  # "sdpa" is slower at one token a time
     return TextChat(network.to(_precision()), load_processor(AutoTokenizer, folder), "smollm2-135m-instruct, trained on drawn scenes")
 

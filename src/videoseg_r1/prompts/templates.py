@@ -144,21 +144,22 @@ TRANSCRIPT_REASONING = PromptTemplate(
     id="transcript-reasoning",
     version=1,
     system=_NOTES,
-    user="""$transcript
-Sentence: "$query"
-Which of these things does it mean? Think in <think></think>, then give a JSON list in <answer></answer>, for each thing its bbox_2d, \
-a point_2d inside it and a neg_point_2d close by; [] if there is none.""",
+    user="""Which of these things does the sentence mean? Think in <think></think>, then give a JSON list in <answer></answer>, for each \
+thing its bbox_2d, a point_2d inside it and a neg_point_2d close by; [] if there is none.
+$transcript
+Sentence: "$query\"""",
 )
-"""Needs `transcript` and `query`: the question of `REASONING` put to a model that reads notes instead of pictures, in few words."""
+"""What is to be done comes first, so that questions about one scene differ in the sentence alone and share the computation of the rest.
+Needs `transcript` and `query`: the question of `REASONING` put to a model that reads notes instead of pictures, in few words."""
 
 TRANSCRIPT_INTERVAL = PromptTemplate(
     id="transcript-interval",
     version=1,
     system=_NOTES,
-    user="""$transcript
-Sentence: "$query"
-Over which part of the video is what it means seen and told apart best? Answer with start and end in percent, as \
-<answer>[20, 60]</answer>.""",
+    user="""Over which part of the video is what the sentence means seen and told apart best? Answer with start and end in percent, as \
+<answer>[20, 60]</answer>.
+$transcript
+Sentence: "$query\"""",
 )
 """Needs `transcript` and `query`; read the reply with `parse_interval`."""
 
@@ -166,9 +167,9 @@ TRANSCRIPT_POSITION = PromptTemplate(
     id="transcript-position",
     version=1,
     system=_NOTES,
-    user="""$transcript
-Sentence: "$query"
-When is what it means seen best? Answer with the moment in percent, as <answer>40</answer>.""",
+    user="""When is what the sentence means seen best? Answer with the moment in percent, as <answer>40</answer>.
+$transcript
+Sentence: "$query\"""",
 )
 """Needs `transcript` and `query`; read the reply with `parse_position`."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import TrainerCallback
 
 from videoseg_r1.errors import ModelError, OutputError
 from videoseg_r1.pretrained import Network
@@ -84,6 +85,13 @@ class AtomicCheckpoints:
             fix = "free some space and go on with --resume"
             raise OutputError("a checkpoint cannot be written", where=str(folder), why=error.strerror or str(error), fix=fix) from error
         self.accelerator.wait_for_everyone()
+
+
+class OwnRhythm(TrainerCallback):
+    """Saves and logs as the run was told to this time: the state of a checkpoint brings back how often it was before."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        state.save_steps, state.logging_steps = args.save_steps, args.logging_steps
 
 
 def _drop_old(home: Path, keep: int) -> None:

@@ -29,7 +29,7 @@ from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.rollouts import compact, draw
 from videoseg_r1.training.run import FINAL, write_whole
 
-_AT_ONCE = 16
+_AT_ONCE = 48
 _MAX_TOKENS = 256
 
 

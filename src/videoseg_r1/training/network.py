@@ -54,11 +54,12 @@ def load_learner(recipe: Recipe, start: Path | None = None, *, compact: bool = F
     adapter = start if start and (start / ADAPTER).is_file() else None
     folder = source_folder(recipe.model) if adapter or start is None else start
     family = FAMILIES.get(str(read_config(folder).get("model_type")))
-    compact = recipe.run.precision == "bf16" and (compact or recipe.model.method == "lora")
+    # what stays as it is needs no more; on a CPU, and with DeepSpeed, float32 copies are kept of what is trained
+    compact = recipe.run.precision == "bf16" and (compact or recipe.model.method == "lora" or not torch.cuda.is_available())
     network = load_network(_classes(family)[0], folder, torch.bfloat16 if compact else torch.float32)
     network.set_attn_implementation(recipe.model.attention if family else ATTENTION)
-    if family:
-        network.model.visual.requires_grad_(False)
+    frozen = network.model.visual if family else network.get_input_embeddings()
+    frozen.requires_grad_(False)
     processor = load_processor(_classes(family)[1], folder)
     if family:
         processor.image_processor.do_resize = False  # pictures come at the size at which they are fed

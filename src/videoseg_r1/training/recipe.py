@@ -77,12 +77,14 @@ class Data:
         root: folder of the clips.
         ratings: what `videoseg rate --json` said about the clips, "" for a medium budget everywhere; the world knows its difficulty.
         budget: from difficulty to tokens.
+        num_easy: easy scenes of the world that SFT begins with: what is looked for is learned sooner where there is little to see.
     """
 
     source: Literal["world", "ref_youtube_vos", "mevis", "ref_davis17"]
     root: str
     ratings: str
     budget: BudgetMode
+    num_easy: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,10 @@ from statistics import fmean
 from typing import Any
 
 from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.lite.adapter import pack_adapter
+from videoseg_r1.lite.learned import pack_learned
+from videoseg_r1.pretrained import load_network
 from videoseg_r1.training.curves import SECONDS, read_curve
+from videoseg_r1.training.network import load_learner, source_folder
 from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.run import CURVE, FINAL, write_whole
 
@@ -24,6 +26,7 @@ _SPLITS = {
     "ood": "out of distribution (new things, facts, wordings, more noise)",
     "shuffled": "control: scenes shuffled",
 }
+_METHODS = {"full": "all weights but the words' vectors", "lora": "low-rank changes"}
 _LIMITS = """- It reads a transcript and sees no picture: what perception missed or misnamed it cannot know.
 - It was taught drawn scenes in one wording; English only; it does no arithmetic worth the name.
 - It answers about people by what they wear, hold or ride, because the classifier below it has no class for them.
@@ -33,14 +36,17 @@ _LIMITS = """- It reads a transcript and sees no picture: what perception missed
 def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> tuple[Path, Path]:
     """Write OUT/reader.safetensors and OUT/reader.md, and return their paths.
 
-    Raises: InvalidConfig: the recipe trains all weights, which is no small file. ModelError: the run left no adapter. OutputError: the
-        folder cannot be written.
+    Raises: InvalidConfig: the network sees pictures. WeightsMissing, ModelError: its files cannot be read. OutputError: the folder
+        cannot be written.
     """
-    if recipe.model.method != "lora":
-        raise InvalidConfig("only an adapter is released", where=f"model.method = {recipe.model.method}", fix="use lora")
+    learner = load_learner(recipe, out / recipe.run.stages[-1] / FINAL)
+    if learner.family is not None:
+        raise InvalidConfig("only a model that reads text is released", where=learner.family.name)
+    after = learner.network.merge_and_unload() if recipe.model.method == "lora" else learner.network
     weights, told = out / "reader.safetensors", out / "reader.md"
     about = {"base": recipe.model.source, "seed": str(recipe.run.seed), "stages": " ".join(recipe.run.stages)}
-    pack_adapter(out / recipe.run.stages[-1] / FINAL, weights, about)
+    before = load_network(type(after), source_folder(recipe.model))
+    pack_learned(before, after, weights, about)
     write_whole(told, card(recipe, out, exam))
     return weights, told
 
@@ -56,7 +62,7 @@ def card(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> st
     rows = [
         "# The reader of lite",
         "",
-        f"A low-rank adapter (rank {model.rank}, alpha {model.alpha}) for `{model.source}`, trained by `videoseg train`.",
+        f"What `{model.source}` learned by `videoseg train` ({_METHODS[model.method]}), as differences on six levels.",
         "",
         f"- Data: {recipe.data.source}, drawn at random by this package; no download, no real video.",
         f"- Seed: {recipe.run.seed}. Precision: {recipe.run.precision}.",

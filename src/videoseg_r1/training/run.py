@@ -67,6 +67,7 @@ def last_rows(recipe: Recipe, out: Path) -> dict[str, dict[str, float]]:
 def _run_stage(recipe: Recipe, name: str, folder: Path, start: Path | None, progress: Callable[[str, int, int], None] | None) -> None:
     from transformers import PrinterCallback
 
+    from videoseg_r1.training.checkpoints import OwnRhythm
     from videoseg_r1.training.curves import Curve
     from videoseg_r1.training.network import load_learner
     from videoseg_r1.training.stages import grpo_stage, sft_stage
@@ -75,6 +76,7 @@ def _run_stage(recipe: Recipe, name: str, folder: Path, start: Path | None, prog
     learner = load_learner(recipe, start, compact=deepspeed)
     trainer: Any = {"sft": sft_stage, "grpo": grpo_stage}[name](recipe, learner, folder)
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(OwnRhythm())
     trainer.add_callback(Curve(folder / CURVE))
     if progress:
         trainer.add_callback(_told(name, progress))

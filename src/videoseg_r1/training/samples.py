@@ -34,7 +34,7 @@ SCENE = "scene"
 
 _READERS = {"ref_youtube_vos": ref_youtube_vos.load, "mevis": mevis.load, "ref_davis17": ref_davis17.load}
 _KEPT = 64
-_PER_SCENE = 6
+_PER_SCENE, _PER_EASY_SCENE = 6, 4
 _NO_THINKING = "Do not think first: write the part in <answer> and nothing else."
 _FPS = 6.0
 """Frames a second that the clips are taken to have: every 5th of 30. It is only shown to the model."""
@@ -134,10 +134,13 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
     return ClipExamples(_READERS[data.source](data.root), num, family, _budgets(data), recipe.run.seed + first)
 
 
-def scene_questions(seed: int) -> list[Example]:
-    """Return what is taught about a scene of the world: several questions of stage 2 or, for every fourth seed, those of stage 1."""
-    if seed % 4 < 3:
-        group = world.draw_group(seed, size=_PER_SCENE)
+def scene_questions(seed: int, *, easy: bool = False) -> list[Example]:
+    """Return what is taught about a scene of the world: several questions of stage 2 or, for every fourth seed, those of stage 1.
+
+    About an easy scene, those of stage 2 are asked.
+    """
+    if easy or seed % 4 < 3:
+        group = world.draw_group(seed, size=_PER_EASY_SCENE if easy else _PER_SCENE, easy=easy)
         return [Example(tuple(reasoning_prompt(one.transcript, one.query.text)), one.reply()) for one in group]
     interval, position = world.draw_moment(seed, ask="interval"), world.draw_moment(seed, ask="position")
     return [
@@ -146,9 +149,18 @@ def scene_questions(seed: int) -> list[Example]:
     ]
 
 
-def scene_rows(num: int, *, thinking: bool) -> Any:
-    """Return a lazy data set with all questions about a scene in each row, for `taught.TaughtScenes`; arguments as for `rows`."""
-    return _lazy(num, lambda number: {SCENE: [_row(example, thinking, taught=True) for example in scene_questions(number)]})
+def scene_rows(num: int, *, thinking: bool, num_easy: int = 0) -> Any:
+    """Return a lazy data set with all questions about a scene in each row, for `taught.TaughtScenes`.
+
+    Args:
+        num, thinking: as for `rows`.
+        num_easy: how many easy scenes come first.
+    """
+
+    def make(number: int) -> dict[str, Any]:
+        return {SCENE: [_row(example, thinking, taught=True) for example in scene_questions(number, easy=number < num_easy)]}
+
+    return _lazy(num, make)
 
 
 def rows(examples: Examples, *, thinking: bool, taught: bool) -> Any:

@@ -28,6 +28,7 @@ from videoseg_r1.training.branches import ATTENTION, branch, score
 from videoseg_r1.training.checkpoints import AtomicCheckpoints
 from videoseg_r1.training.guards import NanGuard
 from videoseg_r1.training.launch import vllm_settings
+from videoseg_r1.training.masters import MasterCopies
 from videoseg_r1.training.network import Learner
 from videoseg_r1.training.recipe import Recipe, Sft
 from videoseg_r1.training.rollouts import compact, draw
@@ -35,11 +36,11 @@ from videoseg_r1.training.samples import examples_of, rows, scene_rows
 from videoseg_r1.training.taught import PackScenes, TaughtScenes
 
 
-class SftStage(AtomicCheckpoints, SFTTrainer):
+class SftStage(AtomicCheckpoints, MasterCopies, SFTTrainer):
     """TRL's SFT trainer, for pictures."""
 
 
-class GrpoStage(AtomicCheckpoints, GRPOTrainer):
+class GrpoStage(AtomicCheckpoints, MasterCopies, GRPOTrainer):
     """TRL's GRPO trainer."""
 
     _tokenizer: Any
@@ -127,7 +128,7 @@ def sft_stage(recipe: Recipe, learner: Learner, folder: Path) -> SftStage | Taug
     if learner.family is None:
         return TaughtScenes(
             args=TrainingArguments(**arguments),
-            train_dataset=scene_rows(stage.samples, thinking=thinking),
+            train_dataset=scene_rows(stage.samples, thinking=thinking, num_easy=recipe.data.num_easy),
             data_collator=PackScenes(learner.tokenizer),
             **common,
         )

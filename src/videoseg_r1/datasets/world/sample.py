@@ -15,9 +15,9 @@ import numpy as np
 from videoseg_r1.datasets.training import training_pick
 from videoseg_r1.datasets.world import names
 from videoseg_r1.datasets.world.evidence import Line, think
-from videoseg_r1.datasets.world.perception import Noise, noises, perceive
+from videoseg_r1.datasets.world.perception import NOISES, Noise, noises, perceive
 from videoseg_r1.datasets.world.queries import Query, Resolved, draw_query
-from videoseg_r1.datasets.world.scene import Scene, draw_scene
+from videoseg_r1.datasets.world.scene import MAX_THINGS, Scene, draw_scene
 from videoseg_r1.datasets.world.templates import KINDS_OF_QUERY
 from videoseg_r1.errors import UnknownName
 from videoseg_r1.lite.matcher import looks
@@ -44,6 +44,7 @@ _HOPS = {
     "function": 3.0,
     "order": 4.0,
 }
+_FEW = 4
 _TRIES_PER_KIND = 6
 _BESIDE = 15.0  # pixels between a box and its negative point, of the 40 that the reward allows
 _MAX_TRIES = 12  # queries asked of one scene before another one is drawn
@@ -115,21 +116,23 @@ def draw_sample(seed: int, split: Split = "train", kind: str | None = None, nois
     return _perceived(rng, split, scene, frame, [resolved], noise)[0]
 
 
-def draw_group(seed: int, split: Split = "train", size: int = 4) -> list[WorldSample]:
+def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool = False) -> list[WorldSample]:
     """Return samples of different kinds about one scene and target frame: they share the transcript, which is most of the text.
 
     Args:
         seed: from 0; its scene is that of no `draw_sample`.
         split: what it is made of.
         size: how many are drawn; fewer where the scene has not as many clear questions.
+        easy: with few things, and perception makes no mistakes.
     Raises: UnknownName: no such split.
     """
     rng = rng_of(seed, split).spawn(1)[0]
     levels = noises(split == "ood")
-    noise = levels[int(rng.integers(len(levels)))]
+    noise = NOISES[0] if easy else levels[int(rng.integers(len(levels)))]
+    most = _FEW if easy else MAX_THINGS
     kinds = [str(kind) for kind in rng.permutation(KINDS_OF_QUERY)]
-    scene, frame, first = draw_case(rng, kinds[0], split)
-    elsewhere = draw_scene(rng, names.kinds(split == "ood"))
+    scene, frame, first = draw_case(rng, kinds[0], split, most)
+    elsewhere = draw_scene(rng, names.kinds(split == "ood"), most=most)
     found = {first.query.text: first}
     # a few tries of every kind, so that those which seldom have a clear reading are asked as often as the others
     for kind in kinds[1:]:
@@ -147,21 +150,24 @@ def rng_of(seed: int, split: Split) -> np.random.Generator:
     return np.random.default_rng([SPLITS.index(split), seed])
 
 
-def draw_case(rng: np.random.Generator, kind: str, split: Split) -> tuple[Scene, int, Resolved]:
-    """Return a scene, its target frame, and a query of this kind with its answer. Raises UnknownName: no such kind."""
+def draw_case(rng: np.random.Generator, kind: str, split: Split, most: int = MAX_THINGS) -> tuple[Scene, int, Resolved]:
+    """Return a scene of at most `most` things, its target frame, and a query of this kind with its answer.
+
+    Raises: UnknownName: no such kind.
+    """
     if kind not in KINDS_OF_QUERY:
         raise UnknownName("No such kind of query", where=kind, fix=f"known are {', '.join(KINDS_OF_QUERY)}")
     held_out = split == "ood"
     pool = names.kinds(held_out)
     eventful = kind == "order"
-    elsewhere = scene = draw_scene(rng, pool, eventful)
+    elsewhere = scene = draw_scene(rng, pool, eventful, most)
     while True:
         for _ in range(_MAX_TRIES):
             frame = int(rng.integers(scene.num_frames))
             resolved = draw_query(rng, scene, frame, kind, held_out, elsewhere)
             if resolved:
                 return scene, frame, resolved
-        elsewhere, scene = scene, draw_scene(rng, pool, eventful)
+        elsewhere, scene = scene, draw_scene(rng, pool, eventful, most)
 
 
 def difficulty_of(kind: str, num_things: int, num_rivals: int, num_targets: int, noise_level: int) -> float:

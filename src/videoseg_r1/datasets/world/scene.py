@@ -141,14 +141,15 @@ class Scene:
         return Box(x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1])
 
 
-def draw_scene(rng: np.random.Generator, pool: tuple[Kind, ...], eventful: bool = False) -> Scene:
-    """Return a scene of kinds of the pool. Some things share their kind, or category, with another, so that there is a choice.
+def draw_scene(rng: np.random.Generator, pool: tuple[Kind, ...], eventful: bool = False, most: int = MAX_THINGS) -> Scene:
+    """Return a scene of at most `most` things, of kinds of the pool.
 
+    Some things share their kind, or category, with another, so that there is a choice.
     In an eventful one, most things enter, leave, stop, turn or start, or one overtakes another.
     """
     num_frames = int(rng.integers(24, 61))
     size = SIZES[int(rng.integers(len(SIZES)))]
-    count = int(rng.integers(MIN_THINGS, MAX_THINGS + 1))
+    count = int(rng.integers(MIN_THINGS, most + 1))
     kinds: list[Kind] = []
     while len(kinds) < count:
         kinds.append(_next_kind(rng, pool, kinds))

@@ -1,0 +1,90 @@
+"""What the language model of `lite` learned, as a small file: by how much every weight moved, on six levels.
+
+Training moves a weight by little, and which way it went matters more than how far. A row of a matrix therefore has one scale, and every
+weight of it one of six multiples of that, three to a byte; vectors, which are few, are kept in half precision. Not here: training
+(`videoseg_r1.training`), the untrained model (`language`).
+
+Source: Liu et al. 2024 (BitDelta) store such differences in one bit; the levels are those of Max 1960 for a normal distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from videoseg_r1.errors import ModelError, WeightsMissing
+from videoseg_r1.pretrained import Network
+
+_LEVELS = (-1.894, -1.0, -0.3177, 0.3177, 1.0, 1.894)
+_EDGES = (-1.447, -0.6589, 0.0, 0.6589, 1.447)
+_CODES, _SCALES = ".codes", ".scales"
+_PER_BYTE = 3
+
+
+@torch.no_grad()
+def add_learned(network: Network, path: Path) -> dict[str, str]:
+    """Move the weights of the untrained network, in place, and return what is told of the file.
+
+    Raises: WeightsMissing: no such file. ModelError: it is something else, or belongs to another network.
+    """
+    if not path.is_file():
+        raise WeightsMissing("what the language model learned is not there", where=str(path), fix="install the package again")
+    weights = dict(network.named_parameters())
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = set(file.keys())
+            names = {key.removesuffix(_CODES) for key in keys if not key.endswith(_SCALES)}
+            if not names <= weights.keys():
+                raise ModelError("this was learned by another network", where=str(path), why=f"it has no {min(names - weights.keys())}")
+            for name in names:
+                coded = name + _CODES in keys
+                parts = (file.get_tensor(name + _CODES), file.get_tensor(name + _SCALES)) if coded else (file.get_tensor(name),)
+                moved = _decoded(*parts, weights[name].shape) if coded else parts[0].float()
+                weights[name] += moved.to(weights[name].dtype)
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise ModelError("what the language model learned cannot be read", where=str(path), why=str(error)) from error
+
+
+@torch.no_grad()
+def pack_learned(before: Network, after: Network, target: Path, about: Mapping[str, str]) -> None:
+    """Write by how much the weights of a network moved, and what is to be told of it; what did not move takes no room.
+
+    Raises: ModelError: the networks differ in more than their weights.
+    """
+    olds, news = dict(before.named_parameters()), dict(after.named_parameters())
+    if {name: weight.shape for name, weight in olds.items()} != {name: weight.shape for name, weight in news.items()}:
+        raise ModelError("these are different networks", where=str(target))
+    tensors: dict[str, torch.Tensor] = {}
+    for name, old in olds.items():
+        moved = news[name].float() - old.float()
+        if not moved.any():
+            continue
+        if moved.ndim == 2:
+            tensors[name + _CODES], tensors[name + _SCALES] = _coded(moved)
+        else:
+            tensors[name] = moved.half()
+    part = target.with_name(f".{target.name}.part")
+    save_file(tensors, part, dict(about))
+    part.replace(target)
+
+
+def _coded(moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a matrix (R, C) as uint8 (ceil(R * C / 3),) and float16 (R,)."""
+    size = moved.square().mean(1, keepdim=True).sqrt().clamp(min=1e-12)
+    digits = torch.bucketize(moved / size, torch.tensor(_EDGES))
+    levels = torch.tensor(_LEVELS)[digits]
+    scales = (moved * levels).sum(1) / levels.square().sum(1)  # of all scales the one with the least squared error
+    flat = torch.nn.functional.pad(digits.flatten(), (0, -digits.numel() % _PER_BYTE)).view(-1, _PER_BYTE)
+    return (flat @ torch.tensor([36, 6, 1])).to(torch.uint8), scales.half()
+
+
+def _decoded(codes: torch.Tensor, scales: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Return the matrix of this shape that stands in `codes` and `scales`, float32."""
+    numbers = torch.arange(6**_PER_BYTE)
+    table = torch.tensor(_LEVELS)[torch.stack([numbers // 36, numbers // 6 % 6, numbers % 6], 1)]
+    return table[codes.long()].flatten()[: shape.numel()].view(shape) * scales.float()[:, None]
