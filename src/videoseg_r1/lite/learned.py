@@ -41,10 +41,12 @@ def add_learned(network: Network, path: Path) -> dict[str, str]:
             if not names <= weights.keys():
                 raise ModelError("this was learned by another network", where=str(path), why=f"it has no {min(names - weights.keys())}")
             for name in names:
-                coded = name + _CODES in keys
-                parts = (file.get_tensor(name + _CODES), file.get_tensor(name + _SCALES)) if coded else (file.get_tensor(name),)
-                moved = _decoded(*parts, weights[name].shape) if coded else parts[0].float()
-                weights[name] += moved.to(weights[name].dtype)
+                weight = weights[name]
+                if name + _CODES in keys:
+                    moved = _decoded(file.get_tensor(name + _CODES), file.get_tensor(name + _SCALES), weight.shape)
+                else:
+                    moved = file.get_tensor(name)
+                weight += moved.to(weight.dtype)
             return dict(file.metadata() or {})
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise ModelError("what the language model learned cannot be read", where=str(path), why=str(error)) from error

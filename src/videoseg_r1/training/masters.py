@@ -69,11 +69,11 @@ class MasterCopies:
     optimizer: Any
     is_deepspeed_enabled: bool
 
-    def create_optimizer(self, *given: Any) -> Any:
+    def create_optimizer(self, model: Any = None) -> Any:
         """Return the optimizer; weight decay is for all weights alike."""
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         if self.optimizer is None and not self.is_deepspeed_enabled and all(weight.dtype == torch.bfloat16 for weight in weights):
             args = self.args
             betas = (args.adam_beta1, args.adam_beta2)
             self.optimizer = MasterAdamW(weights, lr=args.learning_rate, betas=betas, eps=args.adam_epsilon, weight_decay=args.weight_decay)
-        return super().create_optimizer(*given)  # type: ignore[misc]
+        return super().create_optimizer(model)  # type: ignore[misc]

@@ -82,7 +82,8 @@ class TaughtScenes(AtomicCheckpoints, MasterCopies, Trainer):
     """The trainer: the loss is the weighted mean over the tokens of all replies in a micro batch of scenes, which come in their order."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        return SequentialSampler(rows)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
