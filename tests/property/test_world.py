@@ -143,7 +143,7 @@ class Reading:
 def test_a_query_means_what_a_brute_force_reading_says(kind: str, seed: int, split: str) -> None:
     sample = draw_sample(seed, split, kind=kind, noise=NOISES[0])
     reading = Reading(sample.scene, sample.pick.target_frame)
-    assert reading.answer(sample.query) == sample.targets, sample.query
+    assert reading.answer(sample.query) == tuple(sorted(sample.targets)), sample.query
 
 
 @settings(max_examples=60, deadline=None)

@@ -59,5 +59,5 @@ def test_another_file_under_that_name_is_refused(monkeypatch, tmp_path):
 def test_a_question_holds_the_scene_and_the_sentence(prompt):
     system, user = prompt(_TRANSCRIPT, "the $query that barks")
     assert (system.role, user.role) == ("system", "user")
-    assert user.parts[0].startswith(_TRANSCRIPT)
+    assert _TRANSCRIPT in user.parts[0]
     assert 'Sentence: "the $query that barks"' in user.parts[0]
