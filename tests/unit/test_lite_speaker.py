@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from videoseg_r1.chat.base import Message, Reply, Sampling
-from videoseg_r1.errors import ModelError, WeightsMissing
+from videoseg_r1.errors import ModelError, OutputError, WeightsMissing
 from videoseg_r1.lite.learned import add_learned, pack_learned
 from videoseg_r1.lite.speaker import TextChat, TranscriptVoter, transcript_question, turns
 from videoseg_r1.reasoner import ChatReasoner
@@ -151,6 +151,8 @@ def test_what_another_network_learned_is_refused(network, tmp_path):
     other = LlamaForCausalLM(LlamaConfig(vocab_size=128, hidden_size=16, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2))
     with pytest.raises(ModelError, match="cannot be read"):
         add_learned(other, tmp_path / "one.safetensors")
+    with pytest.raises(OutputError, match="cannot be written"):
+        pack_learned(network, _trained(network)[0], tmp_path / "nowhere" / "one.safetensors", {})
     with pytest.raises(ModelError, match="different networks"):
         pack_learned(network, other, tmp_path / "two.safetensors", {})
 

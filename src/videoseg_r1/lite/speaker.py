@@ -1,7 +1,7 @@
 """The trained language side of `lite`: a text-only chat model that reads the transcript of a scene, as voter and as reasoner.
 
 The reasoner is the one of every other chat model, with its ladder of attempts; only the question differs: notes instead of pictures.
-Not here: the untrained model (`language`), what it learned (`weights/`), perception.
+Not here: the untrained model (`language`), what it learned (`learned`), perception.
 """
 
 from __future__ import annotations

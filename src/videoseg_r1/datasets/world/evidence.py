@@ -23,8 +23,6 @@ from videoseg_r1.lite.vocabulary import class_names
 _WHAT = ("name", "category", "fact")
 """Attributes that say what a thing is; the others are looked at only where these hold."""
 _RIVALS = 0.6  # of the probability of the first class: a second one with that much may be meant as well
-
-
 _WORDS: dict[str, Callable[[str], str]] = {
     "place": lambda value: PLACES[value],
     "motion": lambda value: MOTIONS[value][0],
@@ -103,7 +101,13 @@ def _is_read_as(label: str, attribute: str, value: str) -> bool:
     kind = _kinds_by_class().get(label)
     if kind is None:
         return False
-    return {"name": value == kind.name, "category": value in names.categories(kind)}.get(attribute, kind.name in FACT_KINDS.get(value, ()))
+    match attribute:
+        case "name":
+            return value == kind.name
+        case "category":
+            return value in names.categories(kind)
+        case _:
+            return kind.name in FACT_KINDS[value]
 
 
 @lru_cache(maxsize=1)
