@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tiny_learners import make_llama
 
-from videoseg_r1.datasets.world import draw_sample
+from videoseg_r1.datasets.world import KINDS_OF_QUERY, draw_sample
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.prompts import CANONICAL, format_reply
 from videoseg_r1.rewards import DEFAULT
@@ -54,6 +54,17 @@ def test_every_target_must_be_found_and_nothing_else():
     assert not exam.is_success(sample, "no idea")
 
 
+def test_boxes_are_also_scored_together():
+    sample = _several()
+    boxes = sample.boxes
+    assert exam.union_iou(sample, _reply(boxes)) > 0.9
+    assert exam.union_iou(sample, _reply(boxes)) > exam.union_iou(sample, _reply(boxes[:-1])) > 0
+    assert exam.union_iou(sample, _reply([Box(0, 0, 840, 840)])) < 0.9
+    assert exam.union_iou(sample, _reply([])) == exam.union_iou(sample, "no idea") == 0.0
+    absent = draw_sample(3, "val", "absent")
+    assert (exam.union_iou(absent, _reply([])), exam.union_iou(absent, _reply(boxes))) == (1.0, 0.0)
+
+
 def test_no_target_must_be_said():
     sample = draw_sample(3, "val", "absent")
     assert exam.is_success(sample, _reply([]))
@@ -70,7 +81,7 @@ def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatc
     assert all(0 <= mark.reward <= 8 for mark in marks)
     exam.examine(learner, "val", 3, DEFAULT, shuffled=True)
     straight, control = ([prompt[-1].parts[0] for prompt in prompts] for prompts in asked)
-    scenes = [draw_sample(seed, "val").transcript for seed in range(3)]
+    scenes = [draw_sample(seed, "val", kind).transcript for seed, kind in enumerate(KINDS_OF_QUERY[:3])]
     assert [scene in text for text, scene in zip(straight, scenes, strict=True)] == [True] * 3
     assert [scene in text for text, scene in zip(control, [*scenes[1:], scenes[0]], strict=True)] == [True] * 3
     assert [text.split("Sentence")[1] for text in straight] == [text.split("Sentence")[1] for text in control]
@@ -84,9 +95,14 @@ def test_greedy_answers_do_not_depend_on_what_is_answered_with_them(learner, mon
 
 
 def test_means_are_taken_over_all_and_by_kind():
-    marks = [exam.Marks("name", 2.0, True, 7.0, 10), exam.Marks("name", 4.0, False, 1.0, 30), exam.Marks("size", 6.0, True, 4.0, 20)]
+    marks = [
+        exam.Marks("name", 2.0, True, 0.9, 7.0, 10),
+        exam.Marks("name", 4.0, False, 0.6, 1.0, 30),
+        exam.Marks("size", 6.0, True, 0.6, 4.0, 20),
+    ]
     report = exam.summary(marks)
     assert (report["num"], report["success"], report["reward"], report["num_think_tokens"]) == (3, 0.6667, 4.0, 20.0)
+    assert (report["over_half"], report["iou"]) == (1.0, 0.7)
     assert report["kinds"]["name"]["success"] == 0.5
 
 

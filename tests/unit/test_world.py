@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from videoseg_r1.datasets.world import KINDS_OF_QUERY, NOISES, SPLITS, WorldSample, draw_group, draw_moment, draw_sample, names
+from videoseg_r1.datasets.world.evidence import Page
 from videoseg_r1.datasets.world.moments import true_interval
 from videoseg_r1.datasets.world.perception import HELD_OUT_NOISES, noises
-from videoseg_r1.datasets.world.queries import resolve
+from videoseg_r1.datasets.world.queries import WHAT, resolve
 from videoseg_r1.datasets.world.sample import difficulty_of
 from videoseg_r1.datasets.world.templates import TEMPLATES
 from videoseg_r1.errors import UnknownName
@@ -220,15 +222,32 @@ def test_difficulty_covers_all_tiers_and_never_falls_with_clutter_or_noise(train
     assert difficulty_of("name", 2, 0, 1, 0) == 1
 
 
-def test_the_evidence_goes_through_every_line_and_chooses_those_of_the_answer_last(train, ood):
+def test_the_evidence_looks_at_the_lines_in_their_order_and_chooses_last(train, ood):
     for sample in (*train, *ood):
         lines = lines_of(sample.transcript)
         looked_at, _, choice = sample.thinking.rpartition("So ")
-        assert [int(n) for n in re.findall(r"(?:^|\. )(\d+)(?: [^:.]+)?: ", looked_at)] == list(lines)
+        first_look = re.split(r" [A-Z][^.?]*\? ", looked_at)[0]
+        seen = [int(n) for n in re.findall(r"(?:^|\. )(\d+)(?: [^:.]+)?: ", first_look)]
+        assert seen in ([], list(lines))
+        assert bool(seen) == any(attribute in WHAT for attribute, _ in sample.query.filters)
         chosen = [int(n) for n in re.findall(r"\d+", choice)]
-        assert [box_of(lines[n]) for n in chosen] == [cue.box for cue in sample.cues]
-        if not sample.query.rank:
-            assert [int(n) for n in re.findall(r"(\d+)(?: [^:.]+)?: (?:[^.]+, )?yes\.", looked_at)] == chosen
+        assert set(chosen) <= set(lines)
+        assert (chosen == []) == ("none" in choice)
+        assert sample.query.template.is_plural or len(chosen) < 2
+        assert sample.follows == ([box_of(lines[n]) for n in chosen] == [cue.box for cue in sample.cues])
+
+
+def test_the_evidence_leads_to_the_answer_where_perception_makes_no_mistakes():
+    samples = many(count=300, noise=NONE)
+    assert np.mean([sample.follows for sample in samples]) > 0.97
+    assert np.mean([sample.follows for sample in many(count=300)]) > 0.9
+
+
+def test_the_evidence_is_written_without_knowing_what_the_lines_show(monkeypatch):
+    known = [sample.thinking for sample in many(count=60)]
+    blind = lambda lines, *rest: Page([replace(line, thing=-1) for line in lines], *rest)  # noqa: E731
+    monkeypatch.setattr("videoseg_r1.datasets.world.sample.Page", blind)
+    assert [sample.thinking for sample in many(count=60)] == known
 
 
 def test_thinking_is_longer_where_it_is_hard(train):
@@ -241,28 +260,44 @@ def box_of(line: dict[str, str]) -> Box:
     return Box(*(float(n) for n in line["box"].split()))
 
 
+def closer_looks(sample: WorldSample) -> dict[str, list[tuple[str, str]]]:
+    """What the evidence says of each condition: (number of the line, words)."""
+    asked = re.findall(r"([A-Z][^.?:]*)\? (.*?)(?= [A-Z])", sample.thinking)
+    return {condition: re.findall(r"(\d+) ((?:[^.,]|\.\d|, (?!(?:yes|no)\b|\d))+)", notes) for condition, notes in asked}
+
+
 def test_what_the_evidence_notes_is_what_the_lines_say():
+    num_noted = 0
     for kind, group in (("colour_name", "colours"), ("position", "place")):
-        for sample in many(count=40, kind=kind):
+        for sample in many(count=120, kind=kind):
             if sample.query.rank:
                 continue
             lines = lines_of(sample.transcript)
-            noted = re.findall(r"(\d+)[^:.]*: ([^.,]+), (?:yes|no)\.", sample.thinking)
-            assert noted
-            assert all(lines[int(number)][group].partition(",")[0] == said for number, said in noted)
+            for notes in closer_looks(sample).values():
+                num_noted += len(notes)
+                assert all(lines[int(number)][group].partition(",")[0] == said for number, said in notes), sample.thinking
+    assert num_noted > 60
 
 
 def test_the_evidence_for_a_superlative_quotes_the_lines():
+    num_quoted = 0
     for kind in ("size", "position"):
         for sample in many(count=40, kind=kind, noise=NONE):
-            line = next(line for line in lines_of(sample.transcript).values() if box_of(line) == sample.cues[0].box)
-            quoted = re.search(rf"(?:^|\. ){line['number']}\b[^:]*: ([^ ]+?)(?: to (\d+))?\.(?: |$)", sample.thinking)
-            if sample.query.rank in ("largest", "smallest"):
-                assert quoted[1] == f"{line['area']}%"
-            elif sample.query.rank:
-                middle = sample.boxes[0].center
-                value = middle.x if sample.query.rank in ("leftmost", "rightmost") else middle.y
-                assert (int(quoted[1]) + int(quoted[2])) / 2 == pytest.approx(value, abs=1)
+            lines = lines_of(sample.transcript)
+            for number, said in closer_looks(sample).get(sample.query.rank.capitalize(), []):
+                num_quoted += 1
+                if sample.query.rank in ("largest", "smallest"):
+                    assert said == f"{lines[int(number)]['area']}%"
+                else:
+                    x1, y1, x2, y2 = lines[int(number)]["box"].split()
+                    assert said == (f"{x1} to {x2}" if sample.query.rank in ("leftmost", "rightmost") else f"{y1} to {y2}")
+    assert num_quoted > 80
+
+
+def test_a_doubtful_name_is_taken_where_no_line_is_sure():
+    found = [s for s in many(count=400, kind="name", noise=NOISES[2]) if ": perhaps." in s.thinking and ": yes." not in s.thinking]
+    assert found
+    assert np.mean([sample.follows for sample in found]) > 0.5
 
 
 # ---- stage 1 ----
@@ -394,13 +429,16 @@ def candidates(sample: WorldSample, line: dict[str, str]) -> bool:
     return all(value in (kind.name, *names.categories(kind)) for _, value in sample.query.filters)
 
 
-def test_a_group_shares_its_transcript_and_asks_different_questions():
+def test_a_group_shares_its_transcript_and_asks_most_of_what_is_learned_late():
     groups = [draw_group(seed, size=5) for seed in range(12)]
     for group in groups:
         assert len({sample.transcript for sample in group}) == 1
         assert len({sample.query.text for sample in group}) == len(group)
-        assert len({sample.query.kind for sample in group}) == len(group)
+        assert len({sample.query.kind for sample in group}) >= len(group) - 2
     assert sum(map(len, groups)) > 4 * len(groups)
+    kinds = Counter(sample.query.kind for group in groups for sample in group)
+    assert {"several", "position"} <= {kind for kind, _ in kinds.most_common(3)}
+    assert len(kinds) >= 8
     assert [one.reply() for one in draw_group(3, size=5)] == [one.reply() for one in groups[3]]
 
 

@@ -23,6 +23,7 @@ LEFT, RIGHT, TOP, BOTTOM = 0.36, 0.64, 0.33, 0.67
 """Fractions of the frame that bound what is called left, right, top and bottom."""
 _GROWS = 0.005  # log area per frame
 _DOUBTFUL = 0.1  # a class with less is not told
+_DOUBTFUL_CONCEPT = 0.3  # a wide concept with less is not told
 _STEADY = 2  # looks: a motion that was seen less often may be noise
 _AHEAD = 0.03  # of the frame's width
 
@@ -73,12 +74,21 @@ def colour_words(fractions: npt.NDArray[np.float32]) -> str:
 
 def name_words(classes: npt.NDArray[np.float32]) -> str:
     """Return up to three class names with their probability, then the wide concept that explains most."""
-    names = class_names()
+    concept, share = wide_concept(classes)
+    kind = f" ({concept} {share:.2f})" if share >= _DOUBTFUL_CONCEPT else ""
+    return ", ".join(f"{name} {value:.2f}" for name, value in shown_classes(classes)) + kind
+
+
+def shown_classes(classes: npt.NDArray[np.float32]) -> list[tuple[str, float]]:
+    """Return the classes that are told, (name, probability), the likeliest first."""
     order = [i for i in np.argsort(-classes, kind="stable")[:3] if classes[i] >= _DOUBTFUL] or [int(classes.argmax())]
-    wide = {c: float(classes @ membership()[:, n]) for n, c in enumerate(CONCEPTS, NUM_CLASSES) if not c.parent}
-    concept = max(wide, key=lambda c: wide[c])
-    kind = f" ({concept.names.split(',')[0]} {wide[concept]:.2f})" if wide[concept] >= 0.3 else ""
-    return ", ".join(f"{names[i]} {classes[i]:.2f}" for i in order) + kind
+    return [(class_names()[i], float(classes[i])) for i in order]
+
+
+def wide_concept(classes: npt.NDArray[np.float32]) -> tuple[str, float]:
+    """Return the wide concept that explains most, and its probability."""
+    wide = {c.names.split(",")[0]: float(classes @ membership()[:, n]) for n, c in enumerate(CONCEPTS, NUM_CLASSES) if not c.parent}
+    return max(wide.items(), key=lambda item: item[1])
 
 
 def place_words(view: Region) -> str:

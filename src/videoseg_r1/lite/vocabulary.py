@@ -140,6 +140,14 @@ def membership() -> npt.NDArray[np.float32]:
     return table
 
 
+@lru_cache(maxsize=NUM_CLASSES)
+def narrow_concept(name: str) -> str:
+    """Return the everyday word for a class, of the smallest concept that has it; the name itself where none has."""
+    position = class_names().index(name)
+    having = [concept for concept in CONCEPTS if position in _positions(concept)]
+    return min(having, key=lambda concept: len(_positions(concept))).names.split(",")[0] if having else name
+
+
 def _positions(concept: Concept) -> list[int]:
     spans = [part.partition("-") for part in concept.classes.split()]
     return [n for first, _, last in spans for n in range(int(first), int(last or first) + 1)]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from videoseg_r1.chat.base import Message
-from videoseg_r1.datasets.world import Split, WorldSample, draw_sample
+from videoseg_r1.datasets.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
 from videoseg_r1.difficulty import token_budget
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidConfig
@@ -30,16 +30,25 @@ from videoseg_r1.training.rollouts import compact, draw
 from videoseg_r1.training.run import FINAL, write_whole
 
 _AT_ONCE = 48
-_MAX_TOKENS = 256
+_MAX_TOKENS = 384
+"""Room for an answer with as many targets as a scene may have; one that is cut off is none."""
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Of one answer: whether every target was found and nothing else, the reward, the tokens of the thinking, kind and difficulty."""
+    """Of one answer.
+
+    Attributes:
+        kind, difficulty: of the question.
+        success: whether every target was found and nothing else.
+        iou: of all that was answered, taken together, with all that was meant, 0..1; 1 where both are nothing.
+        reward, num_think_tokens: its reward, and the tokens of its thinking.
+    """
 
     kind: str
     difficulty: float
     success: bool
+    iou: float
     reward: float
     num_think_tokens: int
 
@@ -60,19 +69,19 @@ def examine_run(recipe: Recipe, out: Path, num: int) -> dict[str, Any]:
 
 
 def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, shuffled: bool = False) -> list[Marks]:
-    """Return the marks of the greedy answers to the first questions of a split.
+    """Return the marks of the greedy answers to the first questions of a split, the kinds of question in turn.
 
     Args:
         learner: a network that reads text, and its tokenizer.
         split: of the world.
-        num: how many questions.
+        num: how many questions; twelve kinds make one round.
         reward: how answers are scored.
         shuffled: the control: every question meets the scene of another one.
     Raises: InvalidConfig: the network sees pictures.
     """
     if learner.family is not None:
         raise InvalidConfig("only a model that reads text is examined on the world", where=learner.family.name)
-    samples = [draw_sample(seed, split) for seed in range(num)]
+    samples = [draw_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)]) for seed in range(num)]
     scenes = samples[1:] + samples[:1] if shuffled else samples
     prompts = [reasoning_prompt(scene.transcript, sample.query.text) for scene, sample in zip(scenes, samples, strict=True)]
     # what was trained under autocast answers in bfloat16; the weights of a float32 one may be off by their rounding
@@ -97,11 +106,25 @@ def is_success(sample: WorldSample, reply: str) -> bool:
     return all(map(any, hits)) and all(any(column) for column in zip(*hits, strict=True))
 
 
+def union_iou(sample: WorldSample, reply: str) -> float:
+    """Return the intersection over union of all boxes of an answer with all true ones, as the union of masks is scored; 0 if unreadable."""
+    read = parse_reply(reply, frame_size=CANONICAL)
+    if isinstance(read, ParseFailure):
+        return 0.0
+    answered = np.zeros(CANONICAL[::-1], np.bool_)
+    for box in [cue.box for cue in read.cues if cue.box]:
+        answered[round(box.y1) : round(box.y2), round(box.x1) : round(box.x2)] = True
+    meant = sample.masks().any(0)
+    either = np.count_nonzero(answered | meant)
+    return np.count_nonzero(answered & meant) / either if either else 1.0
+
+
 def _mark(learner: Learner, sample: WorldSample, reply: str, config: RewardConfig) -> Marks:
     num_tokens = len(learner.tokenizer(think_span(reply), add_special_tokens=False)["input_ids"])
     truth = truth_of(sample.masks(), budget=token_budget(sample.difficulty))
     scored = score(reply, truth, config, num_think_tokens=num_tokens)
-    return Marks(sample.query.kind, sample.difficulty, is_success(sample, reply), scored.total, num_tokens)
+    found = is_success(sample, reply)
+    return Marks(sample.query.kind, sample.difficulty, found, union_iou(sample, reply), scored.total, num_tokens)
 
 
 def _answers(learner: Learner, prompts: Iterable[Sequence[Message]]) -> list[str]:
@@ -123,7 +146,6 @@ def _answers(learner: Learner, prompts: Iterable[Sequence[Message]]) -> list[str
 
 
 def _means(marks: Sequence[Marks]) -> dict[str, float]:
-    rows = [asdict(mark) for mark in marks]
-    return {"num": len(rows)} | {
-        name: round(float(np.mean([row[name] for row in rows])), 4) for name in ("success", "reward", "num_think_tokens", "difficulty")
-    }
+    rows = [asdict(mark) | {"over_half": mark.iou > MIN_IOU} for mark in marks]
+    names = ("success", "over_half", "iou", "reward", "num_think_tokens", "difficulty")
+    return {"num": len(rows)} | {name: round(float(np.mean([row[name] for row in rows])), 4) for name in names}

@@ -71,7 +71,8 @@ def card(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> st
         "",
         "## Scores",
         "",
-        "Greedy answers; success is one box above half of IoU for every target and no other, or none where there is no target.",
+        "Greedy answers, all kinds of question alike. Success is one box above half of IoU for every target and no other, or none where",
+        "there is no target; over half is the share of answers that have an IoU above 0.5, their boxes taken together.",
         "",
         *_table(exam),
         "",
@@ -100,13 +101,13 @@ def _stage(recipe: Recipe, out: Path, stage: str) -> str:
 
 
 def _table(exam: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    yield "| after | questions | number | success | mean reward | thinking tokens |"
-    yield "|---|---|---|---|---|---|"
+    yield "| after | questions | number | success | over half | mean reward | thinking tokens |"
+    yield "|---|---|---|---|---|---|---|"
     for stage, splits in exam.items():
         for split, found in splits.items():
             yield (
-                f"| {stage} | {_SPLITS[split]} | {found['num']} | {found['success']:.3f} | {found['reward']:.3f} "
-                f"| {found['num_think_tokens']:.1f} |"
+                f"| {stage} | {_SPLITS[split]} | {found['num']} | {found['success']:.3f} | {found['over_half']:.3f} "
+                f"| {found['reward']:.3f} | {found['num_think_tokens']:.1f} |"
             )
 
 

@@ -134,11 +134,13 @@ RANKS: dict[str, Rank] = {
     "lowest": Rank(_middles(1), 1, lambda _: 0.1),
     "largest": Rank(lambda scene, frame: scene.areas[:, frame], 1, lambda _: 1.4, is_ratio=True),
     "smallest": Rank(lambda scene, frame: scene.areas[:, frame], -1, lambda _: 1.4, is_ratio=True),
+    "main": Rank(lambda scene, _: (np.sqrt(scene.areas) * scene.visible).sum(1), 1, lambda _: 1.3, is_ratio=True),
     **{f"first to {value}": _deed_rank(value, -1) for value in DEEDS},
     **{f"last to {value}": _deed_rank(value, 1) for value in DEEDS},
 }
 ATTRIBUTES: dict[str, Callable[[Scene, int, int, str], Verdict]] = {
     "name": lambda scene, thing, _, value: scene.things[thing].kind.name == value,
+    "breed": lambda scene, thing, _, value: scene.things[thing].breed == value,
     "category": lambda scene, thing, _, value: value in names.categories(scene.things[thing].kind),
     "fact": lambda scene, thing, _, value: scene.things[thing].kind.name in FACT_KINDS[value],
     "colour": lambda scene, thing, _, value: colour(scene.things[thing], value),

@@ -1,33 +1,55 @@
-"""The thinking text of a training sample: what is wanted, the transcript gone through line by line, a verdict on each, then the choice.
+"""What a careful reader makes of a transcript: the thinking text of a training sample, and the lines it ends at.
 
-The choice comes last and every verdict is drawn from the words just before it. A text that names the line first, and its reasons
-after, teaches a small model to guess: the guess is then made before anything was looked at. What is noted is what the line says, which
-is all that a reader knows; the verdict is the truth. Not here: the transcript's lines themselves (`lite.transcript`).
+It says what is wanted, goes through the lines for what they show, then looks closer at those that remain, one condition after the
+other, and chooses last. Every word follows from the transcript and the sentence, never from the scene: a text that knows more than its
+reader teaches guessing, and one that names the line before it has looked does too. Where nothing tells the rest apart, the first
+is taken, which is the most prominent. Not here: the lines themselves (`lite.transcript`), the truth (`queries`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from videoseg_r1.datasets.world import names
 from videoseg_r1.datasets.world.names import FACT_KINDS, KINDS, Kind
-from videoseg_r1.datasets.world.queries import Query
-from videoseg_r1.datasets.world.scene import Scene
-from videoseg_r1.datasets.world.templates import DEEDS, MOTIONS, PLACES, listed
+from videoseg_r1.datasets.world.queries import WHAT, Query
+from videoseg_r1.datasets.world.templates import PLACES, listed
 from videoseg_r1.lite.tracks import Track
-from videoseg_r1.lite.transcript import canonical_box, colour_words, motion_words, overtakings, place_words
-from videoseg_r1.lite.vocabulary import class_names
+from videoseg_r1.lite.transcript import (
+    canonical_box,
+    change_frame,
+    colour_words,
+    motion_words,
+    overtakings,
+    place_words,
+    shown_classes,
+    size_words,
+    wide_concept,
+)
+from videoseg_r1.lite.vocabulary import narrow_concept
 
-_WHAT = ("name", "category", "fact")
-"""Attributes that say what a thing is; the others are looked at only where these hold."""
 _RIVALS = 0.6  # of the probability of the first class: a second one with that much may be meant as well
+_DOUBT = 0.4  # a first class with less may be another thing of its sort
+_BLANK = 0.2  # a first class with less says nothing
+_WIDE = 0.5  # probability from which a wide concept holds
+_MOTIONS = {
+    "right": "moves to the right",
+    "left": "moves to the left",
+    "up": "moves up",
+    "down": "moves down",
+    "still": "stays where it is",
+    "fast": "moves fast",
+    "nearer": "gets larger",
+    "away": "gets smaller",
+}
+_DEEDS = {"enter": "enters", "leave": "leaves", "stop": "stops", "turn": "turns round", "start": "starts to move"}
 _WORDS: dict[str, Callable[[str], str]] = {
     "place": lambda value: PLACES[value],
-    "motion": lambda value: MOTIONS[value][0],
-    "deed": lambda value: DEEDS[value][0],
-    "overtakes": lambda value: f"overtakes the {value}",
+    "motion": lambda value: _MOTIONS[value],
+    "deed": lambda value: _DEEDS[value],
+    "overtakes": lambda value: f"overtakes {value}",
 }
 
 
@@ -40,64 +62,172 @@ class Line:
     track: Track
 
 
-def think(scene: Scene, frame: int, query: Query, lines: Sequence[Line], chosen: Collection[int]) -> str:
-    """Return the evidence for the answer.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The thinking text, and the numbers of the lines that it chooses, ascending."""
 
-    Args:
-        scene, frame, query: what is asked about.
-        lines: the transcript.
-        chosen: numbers of the lines that are the answer.
+    text: str
+    chosen: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A transcript as it is read.
+
+    Attributes:
+        lines: in their order.
+        frame: the one whose boxes are told.
+        size: (width, height) of the frames.
     """
-    said = [_looked_at(scene, frame, query, lines, line, line.number in chosen) for line in lines]
-    wanted = _wanted(scene, query, [line.thing for line in lines if line.number in chosen])
-    return " ".join([wanted, *said, _choice(query, sorted(chosen))])
+
+    lines: Sequence[Line]
+    frame: int
+    size: tuple[int, int]
+
+    def weigh(self, query: Query) -> Evidence:
+        """Return the way to the answer."""
+        what = [one for one in query.filters if one[0] in WHAT]
+        rest = [one for one in query.filters if one[0] not in WHAT]
+        wanted = [_kinds_wanted(what), *(_worded(*one) for one in rest), *([query.rank] if query.rank else [])]
+        said = [f"Wanted: {', '.join(wanted)}."]
+        left = [line for line in self.lines if self.frame in line.track.regions]
+        if what:
+            verdicts = {line.number: _verdict(line.track, what) for line in left}
+            said += [self._looked_at(line, verdicts) for line in self.lines]
+            left = next((kept for word in ("yes", "perhaps") if (kept := [n for n in left if verdicts[n.number] == word])), [])
+        for condition in rest:
+            if len(left) > 1:
+                said.append(f"{_worded(*condition).capitalize()}? {' '.join(self._checked(*condition, line) for line in left)}")
+                left = [line for line in left if self._says(*condition, line)] or left
+        if query.rank and query.rank != "main" and len(left) > 1:
+            told, left = self._ranked(query.rank, left)
+            said.append(told)
+        numbers = [line.number for line in (left if query.template.is_plural else left[:1])]
+        return Evidence(" ".join([*said, _choice(numbers)]), tuple(numbers))
+
+    def _looked_at(self, line: Line, verdicts: dict[int, str]) -> str:
+        if line.number not in verdicts:
+            return f"{line.number}: not then."
+        return f"{line.number} {' or '.join(_labels(line.track))}: {verdicts[line.number]}."
+
+    def _checked(self, attribute: str, value: str, line: Line) -> str:
+        return f"{line.number} {self._noted(attribute, line)}, {'yes' if self._says(attribute, value, line) else 'no'}."
+
+    def _noted(self, attribute: str, line: Line) -> str:
+        """Return what the line says of an attribute."""
+        match attribute:
+            case "colour":
+                return colour_words(line.track.mean_colours())
+            case "place":
+                return place_words(line.track.nearest(self.frame)).partition(",")[0]
+            case "overtakes":
+                return f"overtakes {listed([str(number) for number in self._overtaken(line)]) or 'none'}"
+            case "deed":
+                return f"{motion_words(line.track)}, frames {min(line.track.regions)} to {max(line.track.regions)}"
+            case _:
+                return motion_words(line.track)
+
+    def _says(self, attribute: str, value: str, line: Line) -> bool:
+        """Return whether the line says that an attribute has this value."""
+        noted = self._noted(attribute, line)
+        match attribute:
+            case "colour":
+                return set(value.split(" and ")) <= set(noted.split(" and "))
+            case "place":
+                return value in noted
+            case "overtakes":
+                others = {other.number: other.track for other in self.lines}
+                return any(_verdict(others[number], [("name", value)]) == "yes" for number in self._overtaken(line))
+            case "deed":
+                return self._moment(value, line) is not None
+            case _:
+                return {"nearer": "gets larger", "away": "gets smaller"}.get(value, value) in noted and " at frame " not in noted
+
+    def _overtaken(self, line: Line) -> list[int]:
+        found = overtakings([each.track for each in self.lines])
+        return [self.lines[b - 1].number for a, b, _ in found if self.lines[a - 1] is line]
+
+    def _moment(self, deed: str, line: Line) -> int | None:
+        """Return the frame at which the line says that the thing does this, None where it does not."""
+        first, last = min(line.track.regions), max(line.track.regions)
+        if deed in ("enter", "leave"):
+            ends = [of(of(each.track.regions) for each in self.lines) for of in (min, max)]
+            moment = first if deed == "enter" else last
+            return None if moment in ends else moment
+        words, change = motion_words(line.track), change_frame(line.track)
+        kind = "stop" if "stops at" in words else "start" if words.startswith("still, goes") else "turn"
+        return change if change is not None and kind == deed else None
+
+    def _ranked(self, rank: str, left: Sequence[Line]) -> tuple[str, list[Line]]:
+        """Return what the lines say of what a superlative goes by, and the ones it leaves."""
+        end, _, deed = rank.partition(" to ")
+        if deed:
+            moments = {line.number: self._moment(deed, line) for line in left}
+            notes = [f"{line.number} {'no' if moments[line.number] is None else f'at {moments[line.number]}'}" for line in left]
+            part = [line for line in left if moments[line.number] is not None]
+            part.sort(key=lambda line: (moments[line.number] or 0) * (1 if end == "first" else -1))
+        else:
+            values = {line.number: self._measure(rank, line) for line in left}
+            notes = [f"{number} {told}" for number, (told, _) in values.items()]
+            sign = 1 if rank in ("leftmost", "highest", "smallest") else -1
+            part = sorted(left, key=lambda line: sign * values[line.number][1])
+        return f"{rank.capitalize()}? {', '.join(notes)}.", part[:1] or list(left)
+
+    def _measure(self, rank: str, line: Line) -> tuple[str, float]:
+        """Return extent or area as the line tells it, and the number that decides."""
+        view = line.track.nearest(self.frame)
+        x1, y1, x2, y2 = (round(v) for v in canonical_box(view, self.size))
+        match rank:
+            case "leftmost" | "rightmost":
+                return f"{x1} to {x2}", x1 + x2
+            case "highest" | "lowest":
+                return f"{y1} to {y2}", y1 + y2
+            case _:
+                return f"{100 * view.area:.1f}%", round(100 * view.area, 1)
 
 
-def _wanted(scene: Scene, query: Query, targets: Sequence[int]) -> str:
-    """Return what is asked for, as plain words: what kind of thing, then everything that must hold of it."""
-    what = [(attribute, value) for attribute, value in query.filters if attribute in _WHAT]
-    rest = [_WORDS.get(attribute, str)(value) for attribute, value in query.filters if attribute not in _WHAT]
-    kinds = [value if attribute != "fact" else _kind_of(scene, value, targets) for attribute, value in what]
-    return f"Wanted: {', '.join([' and '.join(kinds) or 'anything', *rest, *([query.rank] if query.rank else [])])}."
+def _worded(attribute: str, value: str) -> str:
+    return _WORDS.get(attribute, str)(value)
 
 
-def _kind_of(scene: Scene, fact: str, targets: Sequence[int]) -> str:
-    """Return the kind of thing that a fact stands for."""
-    return scene.things[targets[0]].kind.name if targets else min(FACT_KINDS[fact])
+def _kinds_wanted(what: Sequence[tuple[str, str]]) -> str:
+    """Return what sort of thing is asked for, in plain words; a fact stands for the kinds that it holds for."""
+    return " and ".join(" or ".join(sorted(FACT_KINDS[value])) if attribute == "fact" else value for attribute, value in what) or "anything"
 
 
-def _choice(query: Query, numbers: Sequence[int]) -> str:
+def _choice(numbers: Sequence[int]) -> str:
     if not numbers:
         return "So none."
-    rank = f", {query.rank}" if query.rank else ""
-    return f"So {'line' if len(numbers) == 1 else 'lines'} {listed([str(number) for number in numbers])}{rank}."
-
-
-def _looked_at(scene: Scene, frame: int, query: Query, lines: Sequence[Line], line: Line, is_chosen: bool) -> str:
-    """Return what one line says of what is asked for. A superlative has no verdict: it takes all lines to tell."""
-    what = [(attribute, value) for attribute, value in query.filters if attribute in _WHAT]
-    labels = _labels(line.track) if what else []
-    notes: list[str] = []
-    verdict = "yes" if is_chosen else "no"
-    if is_chosen or not what or any(all(_is_read_as(label, *one) for one in what) for label in labels):
-        notes = [_noted(attribute, frame, lines, line) for attribute, _ in query.filters if attribute not in _WHAT]
-        if query.rank:
-            notes.append(_measured(query.rank, scene.size, frame, lines, line))
-            verdict = ""
-    head = " ".join([str(line.number), " or ".join(labels)]).rstrip()
-    return f"{head}: {', '.join(part for part in (*notes, verdict) if part)}."
+    return f"So {'line' if len(numbers) == 1 else 'lines'} {listed([str(number) for number in numbers])}."
 
 
 def _labels(track: Track) -> list[str]:
     """Return the class that a track looks most like, and the second one where it is nearly as likely."""
-    classes = track.mean_classes()
-    first, second = (int(i) for i in classes.argsort()[::-1][:2])
-    labels = [class_names()[first]]
-    return [*labels, class_names()[second]] if classes[second] >= _RIVALS * classes[first] else labels
+    shown = shown_classes(track.mean_classes())
+    return [name for name, value in shown[:2] if value >= _RIVALS * shown[0][1]]
+
+
+def _verdict(track: Track, what: Sequence[tuple[str, str]]) -> str:
+    """Return "yes", "perhaps" or "no": whether what a line shows is of the sort that is asked for, by its words alone."""
+    shown = shown_classes(track.mean_classes())
+    concept, share = wide_concept(track.mean_classes())
+    wide = concept if share >= _WIDE else ""
+    if any(all(_is_read_as(label, *one) for one in what) for label in _labels(track)):
+        return "yes"
+    is_other = any(label in _kinds_by_class() for label in _labels(track))
+    if shown[0][1] >= _BLANK and not is_other and all(one in (("name", wide), ("category", wide)) for one in what):
+        return "yes"
+    is_tiny = size_words(max(region.area for region in track.regions.values())).startswith("tiny")
+    if is_tiny or (len(shown) > 1 and len({narrow_concept(name) for name, _ in shown}) == 1):
+        return "no"  # too small to matter, or of one sort whichever of its names is right
+    is_doubtful = shown[0][1] < _DOUBT and bool(wide) and all(_is_of(wide, *one) for one in what)
+    return "perhaps" if shown[0][1] < _BLANK or is_doubtful else "no"
 
 
 def _is_read_as(label: str, attribute: str, value: str) -> bool:
-    """Return whether things of this class are what is asked for; a class of no kind is nothing."""
+    """Return whether things of this class are what is asked for; a class of no kind is itself alone."""
+    if attribute == "breed":
+        return label == value
     kind = _kinds_by_class().get(label)
     if kind is None:
         return False
@@ -110,47 +240,12 @@ def _is_read_as(label: str, attribute: str, value: str) -> bool:
             return kind.name in FACT_KINDS[value]
 
 
+def _is_of(wide: str, attribute: str, value: str) -> bool:
+    """Return whether what is asked for is of a wide concept."""
+    kinds = [kind for kind in KINDS if any(_is_read_as(label, attribute, value) for label in kind.classes.split("|"))]
+    return any(wide in names.categories(kind) for kind in kinds)
+
+
 @lru_cache(maxsize=1)
 def _kinds_by_class() -> dict[str, Kind]:
     return {label: kind for kind in KINDS for label in kind.classes.split("|")}
-
-
-def _noted(attribute: str, frame: int, lines: Sequence[Line], line: Line) -> str:
-    """Return what the line says of an attribute."""
-    track = line.track
-    match attribute:
-        case "colour":
-            return colour_words(track.mean_colours())
-        case "place":
-            return place_words(track.nearest(frame)).partition(",")[0]
-        case "overtakes":
-            passed = [str(b) for a, b, _ in overtakings([each.track for each in lines]) if a == line.number]
-            return f"overtakes {listed(passed)}" if passed else ""
-        case "deed":
-            return f"{motion_words(track)}, {_time(lines, track)}"
-        case _:
-            return motion_words(track)
-
-
-def _measured(rank: str, size: tuple[int, int], frame: int, lines: Sequence[Line], line: Line) -> str:
-    """Return what the line says of what a superlative goes by."""
-    view = line.track.nearest(frame)
-    x1, y1, x2, y2 = (round(v) for v in canonical_box(view, size))
-    match rank:
-        case "leftmost" | "rightmost":
-            return f"{x1} to {x2}"
-        case "highest" | "lowest":
-            return f"{y1} to {y2}"
-        case "largest" | "smallest":
-            return f"{100 * view.area:.1f}%"
-        case _ if rank.endswith(("enter", "leave")):
-            return _time(lines, line.track)
-        case _:
-            return motion_words(line.track)
-
-
-def _time(lines: Sequence[Line], track: Track) -> str:
-    """Return when a thing was seen."""
-    begin, end = (of(of(line.track.regions) for line in lines) for of in (min, max))
-    first, last = min(track.regions), max(track.regions)
-    return f"{'from the start' if first == begin else f'from frame {first}'} {'to the end' if last == end else f'to frame {last}'}"

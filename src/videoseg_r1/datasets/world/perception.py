@@ -22,6 +22,8 @@ from videoseg_r1.lite.tracks import MAX_TRACKS, Track
 from videoseg_r1.lite.vocabulary import NUM_CLASSES, class_names
 from videoseg_r1.types import BoolMask, Box
 
+_AROUND = 16  # classes that share what is seen of a blurred thing
+_BLURRED = (0.15, 0.38)  # probability of the first of them
 _GRID = (54, 30)  # (width, height) of the coarse masks of regions
 
 
@@ -32,6 +34,7 @@ class Noise:
     Attributes:
         name, level: what it is called; 0 is none.
         wrong, near: chance that a thing is taken for any other kind, or for another one of its category, with itself as second best.
+        blur: chance that a thing is seen so badly that nothing but its category shows: another of its names leads, by little.
         doubt: share of the class probability that goes to other classes, at most.
         colour: chance that the main colour is wrong.
         jitter: standard deviation of each edge of a box, in sides of the box.
@@ -45,6 +48,7 @@ class Noise:
     level: int
     wrong: float = 0.0
     near: float = 0.0
+    blur: float = 0.0
     doubt: float = 0.0
     colour: float = 0.0
     jitter: float = 0.0
@@ -62,6 +66,7 @@ NOISES = (
         1,
         wrong=0.02,
         near=0.05,
+        blur=0.04,
         doubt=0.4,
         colour=0.03,
         jitter=0.02,
@@ -69,13 +74,14 @@ NOISES = (
         lost=0.03,
         split=0.03,
         velocity=0.002,
-        ghosts=0.2,
+        ghosts=0.6,
     ),
     Noise(
         "medium",
         2,
         wrong=0.05,
         near=0.1,
+        blur=0.08,
         doubt=0.6,
         colour=0.08,
         jitter=0.04,
@@ -83,13 +89,14 @@ NOISES = (
         lost=0.08,
         split=0.06,
         velocity=0.004,
-        ghosts=0.6,
+        ghosts=1.0,
     ),
     Noise(
         "heavy",
         3,
         wrong=0.1,
         near=0.15,
+        blur=0.1,
         doubt=0.75,
         colour=0.15,
         jitter=0.06,
@@ -97,7 +104,7 @@ NOISES = (
         lost=0.15,
         split=0.12,
         velocity=0.008,
-        ghosts=1.2,
+        ghosts=1.5,
     ),
 )
 HELD_OUT_NOISES = frozenset({"heavy"})
@@ -160,7 +167,7 @@ def _track(
         scene.size,
         areas=scene.areas[index, looks],
         confidences=1 - 0.5 * noise.doubt * rng.random(len(looks)),
-        classes=_classes(rng, thing, kind, breed, noise.doubt),
+        classes=_blurred(rng, thing, pool) if rng.random() < noise.blur else _classes(rng, thing, kind, breed, noise.doubt),
         colours=_colours(rng, thing, 0.0 if mild else noise.colour),
         velocities=thing.velocities[looks] + noise.velocity * rng.standard_normal((len(looks), 2)),
         cut=scene.inside[index, looks] < WHOLE,
@@ -249,6 +256,22 @@ def _classes(rng: np.random.Generator, thing: Thing, kind: Kind, breed: str, dou
         strays = rng.choice(_strays(), 12)
         shares = rng.exponential(size=12)
         np.add.at(probabilities, strays, ((1 - own) * shares / shares.sum()).astype(np.float32))
+    return probabilities
+
+
+def _blurred(rng: np.random.Generator, thing: Thing, pool: Sequence[Kind]) -> npt.NDArray[np.float32]:
+    """Return (1000,) float32 probabilities of a thing that looks like anything of its category but itself, where there is such a thing."""
+    widest = names.categories(thing.kind)[0]
+    others = [
+        position for kind in pool if kind is not thing.kind and widest in names.categories(kind) for position in names.class_positions(kind)
+    ]
+    if len(others) < _AROUND:
+        return _classes(rng, thing, thing.kind, thing.breed, 0.0)
+    chosen = rng.choice(others, _AROUND, replace=False)
+    first = float(rng.uniform(*_BLURRED))
+    shares = rng.uniform(0.5, 1.0, _AROUND - 1)
+    probabilities = np.zeros(NUM_CLASSES, np.float32)
+    probabilities[chosen] = [first, *((1 - first) * shares / shares.sum())]
     return probabilities
 
 

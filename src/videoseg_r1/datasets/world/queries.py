@@ -25,7 +25,12 @@ from videoseg_r1.datasets.world.templates import (
     TEMPLATES,
     Template,
 )
+from videoseg_r1.datasets.world.wording import ADJECTIVES, DECOR, HELD_OUT_ADJECTIVES, HELD_OUT_DECOR
 
+WHAT = ("name", "breed", "category", "fact")
+"""Attributes that say what a thing is."""
+_DECORATED, _ADJECTIVE = 0.45, 0.15  # share of sentences and of nouns with words that say nothing to go by
+_PLAIN = frozenset({"function"})  # kinds of query that end in a purpose: nothing can follow it
 _WITH_RIVALS = 0.75  # share of the queries that only one look at the whole scene can answer
 
 
@@ -95,6 +100,8 @@ def draw_query(rng: np.random.Generator, scene: Scene, frame: int, kind: str, he
     wanted = (0, 0) if kind == "absent" else (2, len(scene.things)) if template.is_plural else (1, 1)
     if not wanted[0] <= len(targets) <= wanted[1]:
         return None
+    if kind == "absent" and any(_all_hold(scene, thing, frame, _what(query)) is not False for thing in range(len(scene.things))):
+        return None  # something of that sort is there: people mean it, whatever else they say
     near = rivals(scene, frame, query, targets)
     return Resolved(query, targets, near) if near or rng.random() > _WITH_RIVALS else None
 
@@ -125,10 +132,33 @@ def _fill(
             if not options:
                 return None
             values[attribute] = options[int(rng.integers(len(options)))]
-    text = template.text.format(**{field: FIELDS[field].word(values[FIELDS[field].attribute]) for field in _fields(template.text)})
+    text = _worded(rng, template, values, held_out)
     ranks = [value for attribute, value in values.items() if attribute in RANKS_BY_FIELD]
     filters = tuple(("fact" if a == "use" else a, value) for a, value in values.items() if a not in RANKS_BY_FIELD)
-    return Query(text, kind, template, filters, "".join(ranks))
+    return Query(text, kind, template, filters, "main" if template.kind == "vague" else "".join(ranks))
+
+
+def _worded(rng: np.random.Generator, template: Template, values: dict[str, str], held_out: bool) -> str:
+    """Return the sentence: one of the ways to say each value, and words around them that say nothing to go by."""
+
+    def one_of(options: Sequence[str]) -> str:
+        return options[int(rng.integers(len(options)))]
+
+    words: dict[str, str] = {}
+    for field in _fields(template.text):
+        slot = FIELDS[field]
+        is_described = slot.is_noun and rng.random() < _ADJECTIVE
+        adjective = f"{one_of(HELD_OUT_ADJECTIVES if held_out else ADJECTIVES)} " if is_described else ""
+        words[field] = adjective + one_of(slot.words(values[slot.attribute]))
+    text = template.text.format(**words)
+    if template.kind == "vague" or (template.kind not in _PLAIN and rng.random() < _DECORATED):
+        body = text.removesuffix("?")
+        text = f"{body} {one_of(HELD_OUT_DECOR if held_out else DECOR)}{text[len(body) :]}"
+    return text
+
+
+def _what(query: Query) -> tuple[tuple[str, str], ...]:
+    return tuple((attribute, value) for attribute, value in query.filters if attribute in WHAT)
 
 
 def _options(attribute: str, scene: Scene, thing: int, frame: int, held_out: bool) -> Sequence[str]:
@@ -144,6 +174,7 @@ def _options(attribute: str, scene: Scene, thing: int, frame: int, held_out: boo
         return RANKS_BY_FIELD[attribute]
     options: dict[str, Sequence[str]] = {
         "name": (own.kind.name,),
+        "breed": (own.breed,),
         "category": names.categories(own.kind),
         "colour": (" and ".join(own.colours),),
         "place": tuple(PLACES),

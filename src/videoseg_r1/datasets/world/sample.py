@@ -14,7 +14,7 @@ import numpy as np
 
 from videoseg_r1.datasets.training import training_pick
 from videoseg_r1.datasets.world import names
-from videoseg_r1.datasets.world.evidence import Line, think
+from videoseg_r1.datasets.world.evidence import Line, Page
 from videoseg_r1.datasets.world.perception import NOISES, Noise, noises, perceive
 from videoseg_r1.datasets.world.queries import Query, Resolved, draw_query
 from videoseg_r1.datasets.world.scene import MAX_THINGS, Scene, draw_scene
@@ -32,6 +32,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "ood")
 
 _HOPS = {
     "name": 0.0,
+    "vague": 0.3,
     "category": 0.5,
     "colour_name": 0.7,
     "attribute": 1.0,
@@ -44,6 +45,8 @@ _HOPS = {
     "function": 3.0,
     "order": 4.0,
 }
+_SLOWEST = ("several", "several", "position", "order")
+"""Kinds of query that take longest to learn, the first one most: they are asked of every scene that has a clear one."""
 _FEW = 4
 _TRIES_PER_KIND = 6
 _BESIDE = 15.0  # pixels between a box and its negative point, of the 40 that the reward allows
@@ -60,7 +63,8 @@ class WorldSample:
         pick: target frame, and the key segment around it.
         transcript: what perception says.
         cues: what the lines of the targets say, one per target, in the canonical frame: the answer that is taught.
-        thinking: the evidence for it.
+        thinking: what a careful reader of the transcript makes of it.
+        follows: whether that leads to the answer; perception may have missed or mistaken what decides.
         difficulty: 1 (easy) to 10, from the kind of the query, the number of things and rivals, and the noise.
     """
 
@@ -74,6 +78,7 @@ class WorldSample:
     transcript: str
     cues: tuple[Cue, ...]
     thinking: str
+    follows: bool
     difficulty: float
 
     @property
@@ -117,12 +122,15 @@ def draw_sample(seed: int, split: Split = "train", kind: str | None = None, nois
 
 
 def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool = False) -> list[WorldSample]:
-    """Return samples of different kinds about one scene and target frame: they share the transcript, which is most of the text.
+    """Return samples about one scene and target frame: they share the transcript, which is most of the text.
+
+    Only those whose answer follows from the transcript: what no reader can know teaches guessing. The first is of any kind; the
+    kinds that take longest to learn come next, the others after them.
 
     Args:
         seed: from 0; its scene is that of no `draw_sample`.
         split: what it is made of.
-        size: how many are drawn; fewer where the scene has not as many clear questions.
+        size: how many are drawn; fewer where the scene has not as many clear questions, none at worst.
         easy: with few things, and perception makes no mistakes.
     Raises: UnknownName: no such split.
     """
@@ -135,12 +143,12 @@ def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool =
     elsewhere = draw_scene(rng, names.kinds(split == "ood"), most=most)
     found = {first.query.text: first}
     # a few tries of every kind, so that those which seldom have a clear reading are asked as often as the others
-    for kind in kinds[1:]:
+    for kind in (*_SLOWEST, *(kind for kind in kinds[1:] if kind not in _SLOWEST)):
         tries = (draw_query(rng, scene, frame, kind, split == "ood", elsewhere) for _ in range(_TRIES_PER_KIND))
         resolved = next((one for one in tries if one), None) if len(found) < size else None
         if resolved:
             found.setdefault(resolved.query.text, resolved)
-    return _perceived(rng, split, scene, frame, list(found.values()), noise)
+    return [sample for sample in _perceived(rng, split, scene, frame, list(found.values()), noise) if sample.follows]
 
 
 def rng_of(seed: int, split: Split) -> np.random.Generator:
@@ -187,9 +195,11 @@ def _perceived(
     lines = [Line(number, sighting.thing, sighting.track) for number, sighting in enumerate(sightings, 1)]
     main = {line.thing: line for line in sorted(lines, key=lambda line: _area_at(line.track, frame))}
     text = transcript([sighting.track for sighting in sightings], frame, scene.num_frames, scene.size)
+    page = Page(lines, frame, scene.size)
     samples: list[WorldSample] = []
     for resolved in asked:
         targets = tuple(sorted(resolved.targets, key=lambda thing: main[thing].number))  # the answer goes from line to line
+        evidence = page.weigh(resolved.query)
         difficulty = difficulty_of(resolved.query.kind, len(scene.things), len(resolved.rivals), len(targets), noise.level)
         samples.append(
             WorldSample(
@@ -202,7 +212,8 @@ def _perceived(
                 pick=pick,
                 transcript=text,
                 cues=_cues([main[thing] for thing in targets], frame, scene.size),
-                thinking=think(scene, frame, resolved.query, lines, {main[thing].number for thing in targets}),
+                thinking=evidence.text,
+                follows=evidence.chosen == tuple(main[thing].number for thing in targets),
                 difficulty=difficulty,
             )
         )
