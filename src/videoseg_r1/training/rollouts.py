@@ -1,20 +1,31 @@
 """Completions of many prompts at once, each prompt computed once for all its completions.
 
 `generate` repeats a prompt for every completion before it computes it, pictures included. Here the different prompts go through in
-one batch, their state is repeated, and completions that have ended leave the batch. Not here: vLLM, which shares prefixes by itself;
-answers at inference (`chat.generation`).
+one batch, and completions that have ended leave it. Not here: vLLM, which shares prefixes by itself; answers at inference
+(`chat.generation`); how completions look at a prompt that they share (`shared`).
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from videoseg_r1.chat.generation import pick
 from videoseg_r1.pretrained import Network
+from videoseg_r1.training.shared import ATTENTION, SharedPrompts
+
+
+class Continuing(Protocol):
+    """Completions that are being drawn, side by side; `scores` is what the network expects next, float32 (completions, vocabulary)."""
+
+    scores: torch.Tensor
+
+    def keep(self, index: torch.Tensor) -> None: ...
+
+    def step(self, tokens: torch.Tensor) -> None: ...
 
 
 def compact(network: Network) -> Network:
@@ -25,7 +36,7 @@ def compact(network: Network) -> Network:
     twin = copy.deepcopy(network)
     for module in twin.modules():
         vars(module).pop("forward", None)  # what a trainer has put there still goes to the original
-    twin.set_attn_implementation("eager")  # "sdpa" is slower at one query a row
+    twin.set_attn_implementation(ATTENTION if _is_text_only(twin) else "eager")  # "sdpa" is slower at one query a row
     return twin.to(torch.bfloat16)
 
 
@@ -51,41 +62,65 @@ def draw(
         temperature: 0 takes the likeliest token each time.
         top_p: see `pick`.
     """
-    device = inputs["input_ids"].device
-    mask = inputs["attention_mask"]
-    counts = {} if "image_grid_thw" in inputs else {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
-    first = network(**inputs, **counts, use_cache=True, logits_to_keep=1)
-    repeat = torch.repeat_interleave(torch.arange(len(num_each)), torch.tensor(num_each)).to(device)
-    state, scores = first.cache, first.logits[:, -1].float()[repeat]
-    state.reorder_cache(repeat)
-    mask, places = mask[repeat], mask.sum(1, keepdim=True)[repeat]
-    if not counts:  # a picture takes fewer positions than tokens, and they have rows and columns
-        places = (places + _core(network).rope_deltas.to(device)[repeat]).expand(3, -1, -1)
-    drawn: list[list[int]] = [[] for _ in repeat]
+    repeats = "image_grid_thw" in inputs or network.config._attn_implementation != ATTENTION
+    going: Continuing = (Repeated if repeats else SharedPrompts)(network, inputs, num_each)
+    drawn: list[list[int]] = [[] for _ in range(sum(num_each))]
     live = list(range(len(drawn)))
     for step in range(max_tokens):
-        tokens = _choose(scores / temperature, top_p) if temperature else scores.argmax(-1)
+        tokens = _choose(going.scores / temperature, top_p) if temperature else going.scores.argmax(-1)
         for row, token in zip(live, tokens.tolist(), strict=True):
             drawn[row].append(token)
-        going = [at for at, row in enumerate(live) if drawn[row][-1] not in ends]
-        if not going or step + 1 == max_tokens:
+        kept = [at for at, row in enumerate(live) if drawn[row][-1] not in ends]
+        if not kept or step + 1 == max_tokens:
             break
-        if len(going) < len(live):
-            index = torch.tensor(going, device=device)
-            state.reorder_cache(index)
-            tokens, mask, places = tokens[index], mask[index], places[..., index, :]
-            live = [live[at] for at in going]
-        mask = torch.cat([mask, mask.new_ones(len(live), 1)], 1)
-        out = network(input_ids=tokens[:, None], attention_mask=mask, position_ids=places, cache=state, use_cache=True)
-        scores = out.logits[:, -1].float()
-        places = places + 1
+        if len(kept) < len(live):
+            index = torch.tensor(kept, device=tokens.device)
+            going.keep(index)
+            tokens, live = tokens[index], [live[at] for at in kept]
+        going.step(tokens)
     return drawn
+
+
+class Repeated:
+    """A `Continuing` that repeats the state of each prompt for its completions: for pictures, whose positions are not one after another."""
+
+    scores: torch.Tensor
+
+    def __init__(self, network: Network, inputs: Mapping[str, torch.Tensor], num_each: Sequence[int]) -> None:
+        mask = inputs["attention_mask"]
+        counts = {} if "image_grid_thw" in inputs else {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
+        first = network(**inputs, **counts, use_cache=True, logits_to_keep=1)
+        repeat = torch.repeat_interleave(torch.arange(len(num_each)), torch.tensor(num_each)).to(mask.device)
+        self._network, self._state = network, first.cache
+        self._state.reorder_cache(repeat)
+        self._mask, self._places = mask[repeat], mask.sum(1, keepdim=True)[repeat]
+        if not counts:  # a picture takes fewer positions than tokens, and they have rows and columns
+            self._places = (self._places + _core(network).rope_deltas.to(mask.device)[repeat]).expand(3, -1, -1)
+        self.scores = first.logits[:, -1].float()[repeat]
+
+    def keep(self, index: torch.Tensor) -> None:
+        """Go on with these completions alone."""
+        self._state.reorder_cache(index)
+        self._mask, self._places = self._mask[index], self._places[..., index, :]
+
+    def step(self, tokens: torch.Tensor) -> None:
+        """Append a token to each completion: int64 (completions,)."""
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], 1)
+        out = self._network(
+            input_ids=tokens[:, None], attention_mask=self._mask, position_ids=self._places, cache=self._state, use_cache=True
+        )
+        self.scores = out.logits[:, -1].float()
+        self._places = self._places + 1
 
 
 def _choose(scores: torch.Tensor, top_p: float) -> torch.Tensor:
     if top_p < 1:
         return pick(scores, top_p, torch.rand(len(scores), device=scores.device))
     return torch.multinomial(scores.softmax(-1), 1)[:, 0]
+
+
+def _is_text_only(network: Network) -> bool:
+    return not hasattr(network.config, "vision_config")
 
 
 def _core(network: Network) -> Any:
