@@ -170,7 +170,10 @@ def test_things_are_followed_through_frames_by_looks_and_place():
 def test_a_line_says_what_where_and_when():
     track = Track({i: region(i, center=(0.2, 0.5), velocity=(0.08, 0.0)) for i in (2, 6)})
     line = describe(track, 6, 10, (640, 360))
-    assert line == ("tan golden retriever 0.90 (animal 0.94); left; medium, 4.0%; moves fast right; frames 2 to 6; box [84 336 252 504]")
+    assert line == (
+        "tan golden retriever 0.90 (animal 0.94); left; medium, 4.0%; moves fast right; frames 2 to 6; "
+        "middle [165 415]; box [84 336 252 504]"
+    )
     text = transcript([track], 6, 10, (640, 360))
     assert text.splitlines() == ["1 things seen in 2 of 10 frames; boxes at frame 6.", f"1. {line}"]
 

@@ -31,7 +31,7 @@ LINE = re.compile(
     r"(?P<place>(?:top |bottom )?(?:left|centre|right)(?:, cut off by the border)?); "
     r"(?:tiny|small|medium|large), (?P<area>\d+\.\d)%; "
     r"(?P<motion>[a-z0-9 ,]+); frames (?P<first>\d+) to (?P<last>\d+); "
-    r"box \[(?P<box>\d+ \d+ \d+ \d+)\](?: at frame \d+)?"
+    r"middle \[(?P<middle>\d+ \d+)\]; box \[(?P<box>\d+ \d+ \d+ \d+)\](?: at frame \d+)?"
 )
 
 
@@ -195,6 +195,16 @@ def test_the_taught_reply_is_read_back_strictly_and_meets_the_truth():
             for point in cue.neg_points:
                 rows, columns = np.nonzero(union)
                 assert 0 < np.min(np.abs(rows - point.y) + np.abs(columns - point.x)) <= 40
+
+
+def test_every_number_of_the_taught_answer_stands_in_the_line(train):
+    for sample in train:
+        by_box = {line["box"]: line for line in lines_of(sample.transcript).values()}
+        for cue in sample.cues:
+            corners = [f"{v:.0f}" for v in (cue.box.x1, cue.box.y1, cue.box.x2, cue.box.y2)]
+            line = by_box[" ".join(corners)]
+            assert line["middle"] == f"{cue.points[0].x:.0f} {cue.points[0].y:.0f}"
+            assert all(f"{v:.0f}" in corners for point in cue.neg_points for v in (point.x, point.y))
 
 
 def test_targets_are_in_sight_in_the_target_frame_and_in_the_key_segment(train):

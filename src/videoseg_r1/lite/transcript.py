@@ -15,6 +15,7 @@ import numpy.typing as npt
 from videoseg_r1.lite.regions import PALETTE, Region
 from videoseg_r1.lite.tracks import Track
 from videoseg_r1.lite.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
+from videoseg_r1.masks.geometry import center_of
 from videoseg_r1.prompts import CANONICAL
 
 STILL, FAST = 0.01, 0.06
@@ -45,7 +46,7 @@ def transcript(tracks: Sequence[Track], target: int, num_frames: int, size: tupl
 
 
 def describe(track: Track, target: int, num_frames: int, size: tuple[int, int]) -> str:
-    """Return one line: colours, names with probability, place, size, motion, when, box."""
+    """Return one line: colours, names with probability, place, size, motion, when, a point deep inside, box."""
     view = track.nearest(target)
     box = " ".join(str(round(v)) for v in canonical_box(view, size))
     parts = [
@@ -54,6 +55,7 @@ def describe(track: Track, target: int, num_frames: int, size: tuple[int, int]) 
         size_words(view.area),
         motion_words(track),
         time_words(track, num_frames),
+        f"middle [{' '.join(str(round(v)) for v in canonical_middle(view))}]",
         f"box [{box}]" + ("" if view.index == target else f" at frame {view.index}"),
     ]
     return "; ".join(parts)
@@ -63,6 +65,13 @@ def canonical_box(view: Region, size: tuple[int, int]) -> tuple[float, float, fl
     """Return x1, y1, x2, y2 of a region in the canonical frame."""
     sx, sy = CANONICAL[0] / size[0], CANONICAL[1] / size[1]
     return view.box.x1 * sx, view.box.y1 * sy, view.box.x2 * sx, view.box.y2 * sy
+
+
+def canonical_middle(view: Region) -> tuple[float, float]:
+    """Return x, y of the place deepest inside a region in the canonical frame."""
+    height, width = view.mask.shape
+    point = center_of(view.mask)
+    return (point.x + 0.5) * CANONICAL[0] / width, (point.y + 0.5) * CANONICAL[1] / height
 
 
 def colour_words(fractions: npt.NDArray[np.float32]) -> str:

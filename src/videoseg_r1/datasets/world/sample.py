@@ -22,7 +22,7 @@ from videoseg_r1.datasets.world.templates import KINDS_OF_QUERY
 from videoseg_r1.errors import UnknownName
 from videoseg_r1.lite.matcher import looks
 from videoseg_r1.lite.tracks import Track
-from videoseg_r1.lite.transcript import canonical_box, transcript
+from videoseg_r1.lite.transcript import canonical_box, canonical_middle, transcript
 from videoseg_r1.prompts import CANONICAL, format_reply
 from videoseg_r1.types import BoolMask, Box, Cue, KeyframePick, Point
 
@@ -49,7 +49,6 @@ _SLOWEST = ("several", "several", "position", "order")
 """Kinds of query that take longest to learn, the first one most: they are asked of every scene that has a clear one."""
 _FEW = 4
 _TRIES_PER_KIND = 6
-_BESIDE = 15.0  # pixels between a box and its negative point, of the 40 that the reward allows
 _MAX_TRIES = 12  # queries asked of one scene before another one is drawn
 
 
@@ -226,21 +225,23 @@ def _area_at(track: Track, frame: int) -> float:
 
 
 def _cues(lines: Sequence[Line], frame: int, size: tuple[int, int]) -> tuple[Cue, ...]:
-    """Return box, middle and a point beside it for each line, in the canonical frame, as whole numbers like those of the line."""
-    boxes = [Box(*(float(round(v)) for v in canonical_box(line.track.regions[frame], size))) for line in lines]
-    return tuple(Cue(box, (box.center,), _beside(box, [other for other in boxes if other is not box])) for box in boxes)
-
-
-def _beside(box: Box, others: Sequence[Box]) -> tuple[Point, ...]:
-    """Return one point next to the box, in the frame and in no other box; none where there is no room."""
-    middle = box.center
-    sides = (
-        Point(box.x2 + _BESIDE, middle.y),
-        Point(box.x1 - _BESIDE, middle.y),
-        Point(middle.x, box.y2 + _BESIDE),
-        Point(middle.x, box.y1 - _BESIDE),
+    """Return box, middle and a free corner for each line, in the canonical frame: whole numbers that stand in the line."""
+    views = [line.track.regions[frame] for line in lines]
+    boxes = [Box(*(float(round(v)) for v in canonical_box(view, size))) for view in views]
+    middles = [Point(*(float(round(v)) for v in canonical_middle(view))) for view in views]
+    return tuple(
+        Cue(box, (middle,), _corner(box, [other for other in boxes if other is not box]))
+        for box, middle in zip(boxes, middles, strict=True)
     )
-    free = (p for p in sides if 0 <= p.x < CANONICAL[0] and 0 <= p.y < CANONICAL[1] and not any(_holds(other, p) for other in others))
+
+
+def _corner(box: Box, others: Sequence[Box]) -> tuple[Point, ...]:
+    """Return a corner of the box, in the frame and in no other box; none where there is no room.
+
+    A box holds pixels up to its far edges but not on them, so a corner with a far edge is beside the thing, though only just.
+    """
+    corners = (Point(box.x2, box.y2), Point(box.x2, box.y1), Point(box.x1, box.y2))
+    free = (p for p in corners if p.x < CANONICAL[0] and p.y < CANONICAL[1] and not any(_holds(other, p) for other in others))
     return tuple(list(free)[:1])
 
 
