@@ -452,6 +452,13 @@ def test_a_group_shares_its_transcript_and_asks_most_of_what_is_learned_late():
     assert [one.reply() for one in draw_group(3, size=5)] == [one.reply() for one in groups[3]]
 
 
+def test_any_scene_can_be_taught_however_crowded():
+    for seed in range(200, 320):
+        for sample in draw_group(seed, size=6):
+            assert sample.follows
+            assert len(sample.cues) == len(sample.targets)
+
+
 def test_the_answers_of_a_group_are_those_of_its_scene():
     for seed in range(8):
         for sample in draw_group(seed, "ood", size=4):

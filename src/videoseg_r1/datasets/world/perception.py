@@ -146,7 +146,8 @@ def perceive(
             track = _track(rng, scene, index, kept, noise, pool, mild=index in targets)
             sightings += [Sighting(index, part) for part in _split(rng, track, scene.size, noise)]
     sightings += [Sighting(-1 - ghost, _ghost(rng, scene.size, looks)) for ghost in range(int(rng.poisson(noise.ghosts)))]
-    sightings.sort(key=lambda s: (not (s.thing in targets and frame in s.track.regions), -s.track.prominence))
+    main = {s.thing: s for s in sorted(sightings, key=lambda s: s.track.regions[frame].area if frame in s.track.regions else -1.0)}
+    sightings.sort(key=lambda s: (s.thing not in targets or main[s.thing] is not s, -s.track.prominence))
     return sorted(sightings[:MAX_TRACKS], key=lambda s: -s.track.prominence)
 
 

@@ -129,7 +129,7 @@ def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool =
     Args:
         seed: from 0; its scene is that of no `draw_sample`.
         split: what it is made of.
-        size: how many are drawn; fewer where the scene has not as many clear questions, none at worst.
+        size: how many are drawn; fewer where the scene has not as many clear questions, at least one.
         easy: with few things, and perception makes no mistakes.
     Raises: UnknownName: no such split.
     """
@@ -137,17 +137,11 @@ def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool =
     levels = noises(split == "ood")
     noise = NOISES[0] if easy else levels[int(rng.integers(len(levels)))]
     most = _FEW if easy else MAX_THINGS
-    kinds = [str(kind) for kind in rng.permutation(KINDS_OF_QUERY)]
-    scene, frame, first = draw_case(rng, kinds[0], split, most)
-    elsewhere = draw_scene(rng, names.kinds(split == "ood"), most=most)
-    found = {first.query.text: first}
-    # a few tries of every kind, so that those which seldom have a clear reading are asked as often as the others
-    for kind in (*_SLOWEST, *(kind for kind in kinds[1:] if kind not in _SLOWEST)):
-        tries = (draw_query(rng, scene, frame, kind, split == "ood", elsewhere) for _ in range(_TRIES_PER_KIND))
-        resolved = next((one for one in tries if one), None) if len(found) < size else None
-        if resolved:
-            found.setdefault(resolved.query.text, resolved)
-    return [sample for sample in _perceived(rng, split, scene, frame, list(found.values()), noise) if sample.follows]
+    while True:
+        asked = _asked(rng, split, size, most)
+        samples = [sample for sample in _perceived(rng, split, *asked, noise) if sample.follows]
+        if samples:
+            return samples
 
 
 def rng_of(seed: int, split: Split) -> np.random.Generator:
@@ -175,6 +169,21 @@ def draw_case(rng: np.random.Generator, kind: str, split: Split, most: int = MAX
             if resolved:
                 return scene, frame, resolved
         elsewhere, scene = scene, draw_scene(rng, pool, eventful, most)
+
+
+def _asked(rng: np.random.Generator, split: Split, size: int, most: int) -> tuple[Scene, int, list[Resolved]]:
+    """Return a scene, its target frame and different questions about it."""
+    kinds = [str(kind) for kind in rng.permutation(KINDS_OF_QUERY)]
+    scene, frame, first = draw_case(rng, kinds[0], split, most)
+    elsewhere = draw_scene(rng, names.kinds(split == "ood"), most=most)
+    found = {first.query.text: first}
+    # a few tries of every kind, so that those which seldom have a clear reading are asked as often as the others
+    for kind in (*_SLOWEST, *(kind for kind in kinds[1:] if kind not in _SLOWEST)):
+        tries = (draw_query(rng, scene, frame, kind, split == "ood", elsewhere) for _ in range(_TRIES_PER_KIND))
+        resolved = next((one for one in tries if one), None) if len(found) < size else None
+        if resolved:
+            found.setdefault(resolved.query.text, resolved)
+    return scene, frame, list(found.values())
 
 
 def difficulty_of(kind: str, num_things: int, num_rivals: int, num_targets: int, noise_level: int) -> float:
