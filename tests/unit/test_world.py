@@ -447,7 +447,7 @@ def test_a_group_shares_its_transcript_and_asks_most_of_what_is_learned_late():
         assert len({sample.query.kind for sample in group}) >= len(group) - 2
     assert sum(map(len, groups)) > 4 * len(groups)
     kinds = Counter(sample.query.kind for group in groups for sample in group)
-    assert {"several", "position"} <= {kind for kind, _ in kinds.most_common(3)}
+    assert min(kinds["several"], kinds["commonsense"]) > np.median(list(kinds.values()))
     assert len(kinds) >= 8
     assert [one.reply() for one in draw_group(3, size=5)] == [one.reply() for one in groups[3]]
 

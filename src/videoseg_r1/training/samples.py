@@ -34,7 +34,7 @@ SCENE = "scene"
 
 _READERS = {"ref_youtube_vos": ref_youtube_vos.load, "mevis": mevis.load, "ref_davis17": ref_davis17.load}
 _KEPT = 64
-_PER_SCENE, _PER_EASY_SCENE = 6, 4
+_PER_SCENE, _PER_EASY_SCENE = 10, 6
 _NO_THINKING = "Do not think first: write the part in <answer> and nothing else."
 _FPS = 6.0
 """Frames a second that the clips are taken to have: every 5th of 30. It is only shown to the model."""

@@ -45,8 +45,8 @@ _HOPS = {
     "function": 3.0,
     "order": 4.0,
 }
-_SLOWEST = ("several", "several", "position", "order")
-"""Kinds of query that take longest to learn, the first one most: they are asked of every scene that has a clear one."""
+_SLOWEST = ("several", "order", "commonsense")
+"""Kinds of query that take longest to learn: they are asked of every scene that has a clear one, before the others."""
 _FEW = 4
 _TRIES_PER_KIND = 6
 _MAX_TRIES = 12  # queries asked of one scene before another one is drawn
