@@ -24,7 +24,7 @@ from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.stages import grpo_stage
 
-GROUP, PROMPT, COMPLETION = 8, 300, 64
+GROUP, PROMPT, COMPLETION = 8, 700, 64  # as `lite` has them, completions cut short
 
 
 def main() -> None:
