@@ -31,6 +31,12 @@ class Placement:
     notice: str = ""
 
 
+def cpu_has_bfloat16() -> bool:
+    """Return whether this processor multiplies in bfloat16 (AVX-512 BF16 or AMX); where it does not, that would be the slower way."""
+    # torch has no public way to ask
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
+
+
 def choose_placement(name: str = "auto") -> Placement:
     """Return where to run.
 

@@ -47,6 +47,11 @@ class Crop:
         shrinks = self.width * self.height < part.shape[0] * part.shape[1]
         return cv2.resize(part, (self.width, self.height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR).astype(np.uint8)
 
+    def cut_mask(self, mask: BoolMask) -> BoolMask:
+        """Return the part of a mask (H, W) of the frame that is in the working picture, (height, width)."""
+        part = mask[self.y1 : self.y2, self.x1 : self.x2].astype(np.uint8)
+        return cv2.resize(part, (self.width, self.height), interpolation=cv2.INTER_NEAREST) > 0
+
     def to_grid(self, masks: BoolMask) -> torch.Tensor:
         """Return masks of the frame, bool (N, H, W), as covered fractions of the cells, (N, rows, columns) float32."""
         rows, columns = self.grid

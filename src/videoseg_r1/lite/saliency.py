@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load
 
+from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.errors import ModelError, WeightsMissing
 from videoseg_r1.types import RgbImage
 
@@ -39,12 +40,19 @@ class _Conv(NamedTuple):
 
 
 class Saliency:
-    """U2-Net-p. Args: `convs`, its 119 convolutions (weight, bias, dilation) in the order of execution; `device`."""
+    """U2-Net-p, in bfloat16 where the processor computes in it: half the time, and no pixel crossed one half where it was measured.
+
+    Args:
+        convs: its 119 convolutions (weight, bias, dilation) in the order of execution.
+        device: where it computes.
+    """
 
     def __init__(self, convs: list[_Conv], device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
+        self._dtype = torch.bfloat16 if self.device.type == "cpu" and cpu_has_bfloat16() else torch.float32
+        options: dict[str, Any] = {"device": self.device, "dtype": self._dtype}
         layout = torch.channels_last
-        self._convs = [_Conv(c.weight.to(self.device, memory_format=layout), c.bias.to(self.device), c.dilation) for c in convs]
+        self._convs = [_Conv(c.weight.to(memory_format=layout, **options), c.bias.to(**options), c.dilation) for c in convs]
 
     @torch.inference_mode()
     def __call__(self, rgb: RgbImage, size: tuple[int, int] = (320, 320)) -> npt.NDArray[np.float32]:
@@ -59,7 +67,7 @@ class Saliency:
     def batch(self, images: torch.Tensor) -> torch.Tensor:
         """Return saliency (B, h, w) in 0..1 of prepared images (B, 3, h, w)."""
         layers = iter(self._convs)
-        x, skips = images, list[torch.Tensor]()
+        x, skips = images.to(self._dtype), list[torch.Tensor]()
         for index, depth in enumerate(_DEPTHS):
             x = _block(layers, x if index == 0 else F.max_pool2d(x, 2, ceil_mode=True), depth)
             skips.append(x)
@@ -68,7 +76,7 @@ class Saliency:
             decoded.append(_block(layers, torch.cat([_upsample(decoded[-1], skip), skip], 1), depth))
         sides = [_plain(next(layers), level) for level in decoded[::-1]]
         fused = _plain(next(layers), torch.cat([_upsample(side, sides[0]) for side in sides], 1))
-        return torch.sigmoid(fused[:, 0])
+        return torch.sigmoid(fused[:, 0].float())
 
 
 def _plain(conv: _Conv, x: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """The stepper of `lite` propagation: one frame at a time, several objects at once, bounded memory, no training beforehand.
 
 Each frame is seen through a crop around the objects. Two witnesses answer for every cell of it: a window read of the stored frames
-(what was here a moment ago?) and an appearance model fitted on the fly (does this look like the object?). Their log odds are added.
+(what was here a moment ago?) and an appearance model fitted on the fly (does this look like the object?). A third one answers for every
+pixel, as far as it can be trusted: does this stand out? Their log odds are added.
 Departures from XMem: features are frozen ImageNet features and the masks themselves are the values, so nothing is trained.
 Not here: the direction of time, reading frames, fusing several runs.
 """
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from videoseg_r1.lite.appearance import AppearanceModel, Example
 from videoseg_r1.lite.backbone import Backbone, load_backbone, prepare
 from videoseg_r1.lite.crop import Crop, crop_around, still_fits
+from videoseg_r1.lite.outline import Outline
 from videoseg_r1.lite.window import WindowKeys, cut_windows, read
 from videoseg_r1.propagator import Tracked
 from videoseg_r1.types import BoolMask, RgbImage
@@ -40,7 +42,9 @@ class TrackerConfig:
         first_share: share of the given masks in the loss of the appearance model.
         decay: how much less each older frame counts in it.
         regularisation, newton_steps: of the appearance model.
-        max_read_odds, max_appearance_odds: the log odds of the two witnesses are clamped to these.
+        max_read_odds, max_appearance_odds, max_outline_odds: the log odds of the witnesses are clamped to these.
+        outline_every: frames from one look of the saliency network to the next.
+        least_agreement: IoU with the masks from which what stands out is believed.
     """
 
     max_pixels: int = 180_000
@@ -57,6 +61,9 @@ class TrackerConfig:
     newton_steps: int = 1
     max_read_odds: float = 4.0
     max_appearance_odds: float = 6.0
+    max_outline_odds: float = 4.0
+    outline_every: int = 3
+    least_agreement: float = 0.5
 
 
 @dataclass(slots=True)
@@ -83,6 +90,7 @@ class Tracker:
         self._backbone = backbone or load_backbone()
         self._memory: MemoryStore[_Stored] = MemoryStore(self.config.max_recent)
         self._appearance = AppearanceModel(self.config.regularisation, self.config.newton_steps)
+        self._outline = Outline(self.config.max_outline_odds, self.config.least_agreement, self.config.outline_every)
         self._crop: Crop | None = None
         self._last: BoolMask | None = None
 
@@ -103,15 +111,19 @@ class Tracker:
         crop = self._choose_crop(known)
         picture = crop.cut(rgb)
         features, cues = self._describe(picture)
+        standing = self._outline.look(picture, crop)
         if masks is None:
             odds = self._read(features, crop) + self._appearance.scores(cues).T.reshape(-1, *crop.grid).clamp(
                 -self.config.max_appearance_odds, self.config.max_appearance_odds
             )
-            cover = torch.sigmoid(odds)
-            tracked = self._decide(cover, crop, rgb.shape[:2])
+            fine = F.interpolate(odds[None], picture.shape[:2], mode="bilinear", align_corners=False)[0]
+            probability = torch.sigmoid(fine + self._outline.odds(standing).to(fine.device))
+            cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
+            tracked = _decide(probability, crop, rgb.shape[:2])
         else:
             cover = crop.to_grid(masks).to(features.device)
             tracked = Tracked(masks, (1.0,) * len(masks))
+        self._outline.learn(standing, crop.cut_mask(np.logical_or.reduce(tracked.masks)))
         # neighbouring cells say nearly the same: of a frame that was not given, the appearance model learns from every third
         every = 1 if masks is not None else 3
         example = Example(cues[::every], cover.flatten(1).T[::every].contiguous())
@@ -159,16 +171,6 @@ class Tracker:
         limit = self.config.max_read_odds
         return torch.logit(cover.clamp(1e-4, 1 - 1e-4)).clamp(-limit, limit)
 
-    def _decide(self, cover: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...]) -> Tracked:
-        """Turn probabilities on the grid into masks of the frame: each pixel goes to the likeliest object above one half."""
-        size = (crop.height, crop.width)
-        probability = F.interpolate(cover[None], size, mode="bilinear", align_corners=False)[0]
-        on_frame = crop.paste(probability.cpu().numpy(), (frame_shape[0], frame_shape[1]))
-        best = on_frame.argmax(0)
-        masks = np.stack([(best == index) & (plane > 0.5) for index, plane in enumerate(on_frame)])
-        sure = [float(plane[mask].mean()) if mask.any() else 0.0 for plane, mask in zip(on_frame, masks, strict=True)]
-        return Tracked(masks, tuple(sure))
-
     def _remember(self, stored: _Stored, *, anchor: bool) -> None:
         if not anchor and not bool((stored.cover > 0.5).any()):
             return  # a frame that shows nothing teaches nothing, and would push out what is remembered
@@ -178,6 +180,15 @@ class Tracker:
         decay = np.array([self.config.decay ** (len(recent) - 1 - age) for age in range(len(recent))])
         shares = [first_share / len(anchors)] * len(anchors) + list((1 - first_share) * decay / max(decay.sum(), 1e-9))
         self._appearance.fit([entry.example for entry in (*anchors, *recent)], shares)
+
+
+def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...]) -> Tracked:
+    """Turn probabilities (N, height, width) of the picture into masks of the frame: a pixel goes to the likeliest object above one half."""
+    on_frame = crop.paste(probability.cpu().numpy(), (frame_shape[0], frame_shape[1]))
+    best = on_frame.argmax(0)
+    masks = np.stack([(best == index) & (plane > 0.5) for index, plane in enumerate(on_frame)])
+    sure = [float(plane[mask].mean()) if mask.any() else 0.0 for plane, mask in zip(on_frame, masks, strict=True)]
+    return Tracked(masks, tuple(sure))
 
 
 def _windows(stored: _Stored, crop: Crop, radius: tuple[int, int]) -> WindowKeys:
