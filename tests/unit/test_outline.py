@@ -8,6 +8,7 @@ import pytest
 from videoseg_r1.lite import outline
 from videoseg_r1.lite.crop import Crop
 from videoseg_r1.lite.outline import Outline
+from videoseg_r1.lite.saliency import load_saliency
 
 CROP = Crop(0, 0, 96, 64, 96, 64)
 
@@ -35,7 +36,7 @@ def looks(monkeypatch):
         asked.append(size)
         return (rgb.mean(2) > 130).astype(np.float32) * 0.9 + 0.05
 
-    monkeypatch.setattr(outline, "load_saliency", lambda device: network)
+    monkeypatch.setattr(outline, "load_saliency", lambda device, quick: network)
     return asked
 
 
@@ -85,3 +86,13 @@ def test_another_crop_is_looked_at_anew(looks):
     witness.look(picture(10), CROP)
     witness.look(picture(12), Crop(1, 0, 97, 64, 96, 64))
     assert len(looks) == 2
+
+
+def test_the_quick_network_sees_nearly_what_the_exact_one_sees_and_is_never_the_default():
+    frame = picture(30)
+    exact, quick = load_saliency(), load_saliency(quick=True)
+    one, other = exact(frame, (96, 64)), quick(frame, (96, 64))
+    assert exact is not quick
+    assert exact is load_saliency()
+    assert one.max() > 0.5
+    assert np.mean((one > 0.5) != (other > 0.5)) < 0.05

@@ -63,7 +63,7 @@ class Outline:
             standing = cv2.remap(self._last.standing, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             self._last = _Look(crop, grey, np.asarray(standing, np.float32), self._last.age + 1)
         else:
-            self._last = _Look(crop, grey, load_saliency(self._device)(picture, (crop.width, crop.height)), 0)
+            self._last = _Look(crop, grey, load_saliency(self._device, quick=True)(picture, (crop.width, crop.height)), 0)
         return self._last.standing
 
     def odds(self, standing: npt.NDArray[np.float32]) -> torch.Tensor:

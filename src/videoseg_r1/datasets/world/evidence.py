@@ -15,7 +15,7 @@ from functools import lru_cache
 from videoseg_r1.datasets.world import names
 from videoseg_r1.datasets.world.names import FACT_KINDS, KINDS, Kind
 from videoseg_r1.datasets.world.queries import WHAT, Query
-from videoseg_r1.datasets.world.templates import PLACES, listed
+from videoseg_r1.datasets.world.templates import FIELDS, PLACES, listed
 from videoseg_r1.lite.tracks import Track
 from videoseg_r1.lite.transcript import (
     canonical_box,
@@ -34,20 +34,10 @@ _RIVALS = 0.6  # of the probability of the first class: a second one with that m
 _DOUBT = 0.4  # a first class with less may be another thing of its sort
 _BLANK = 0.2  # a first class with less says nothing
 _WIDE = 0.5  # probability from which a wide concept holds
-_MOTIONS = {
-    "right": "moves to the right",
-    "left": "moves to the left",
-    "up": "moves up",
-    "down": "moves down",
-    "still": "stays where it is",
-    "fast": "moves fast",
-    "nearer": "gets larger",
-    "away": "gets smaller",
-}
 _DEEDS = {"enter": "enters", "leave": "leaves", "stop": "stops", "turn": "turns round", "start": "starts to move"}
 _WORDS: dict[str, Callable[[str], str]] = {
     "place": lambda value: PLACES[value],
-    "motion": lambda value: _MOTIONS[value],
+    "motion": lambda value: FIELDS["moves"].words(value)[0],
     "deed": lambda value: _DEEDS[value],
     "overtakes": lambda value: f"overtakes {value}",
 }
