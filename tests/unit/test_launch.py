@@ -11,6 +11,7 @@ from accelerate.utils.deepspeed import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import HfTrainerDeepSpeedConfig
 
 from videoseg_r1.errors import InvalidConfig, OutputError
+from videoseg_r1.training import network
 from videoseg_r1.training.launch import write_launch
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.stages import grpo_arguments
@@ -38,7 +39,8 @@ class _Parsed(HfTrainerDeepSpeedConfig, HfDeepSpeedConfig):
 
 
 @pytest.mark.parametrize("zero", [2, 3])
-def test_transformers_fills_in_the_configuration_of_deepspeed(tmp_path: Path, zero: int) -> None:
+def test_transformers_fills_in_the_configuration_of_deepspeed(tmp_path: Path, zero: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "cpu_has_bfloat16", lambda: True)  # as it is on the machines that this is for
     recipe = load_recipe("paper-7b", [f"scale.zero={zero}"])
     write_launch(recipe, "paper-7b", tmp_path, num_gpus=8, num_nodes=1)
     parsed = _Parsed(str(tmp_path / "launch" / "deepspeed.json"))

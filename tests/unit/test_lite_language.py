@@ -22,17 +22,27 @@ def folder(tmp_path_factory):
             pytest.skip(str(error))
 
 
-def test_the_wheel_becomes_a_folder_of_plain_safetensors_that_speaks(folder):
+def test_the_wheel_becomes_a_folder_of_plain_safetensors(folder):
     assert (folder / "model.safetensors").stat().st_size < 300e6
     assert not list(folder.parent.glob(".*made*"))
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
     assert isinstance(network, LlamaForCausalLM)
+    assert network.config.num_hidden_layers == len(network.model.layers) == 22
+
+
+def test_the_layers_are_those_of_a_network_that_speaks(folder):
+    whole, tokenizer = language._dequantised(language.wheel_file())
     question = [{"role": "user", "content": "What is the capital of France?"}]
     ids = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     with torch.inference_mode():
-        reply = network.generate(**ids, max_new_tokens=8, do_sample=False)[0, ids["input_ids"].shape[1] :]
+        reply = whole.float().generate(**ids, max_new_tokens=8, do_sample=False)[0, ids["input_ids"].shape[1] :]
     assert "Paris" in tokenizer.decode(reply)
+    kept = [layer for at, layer in enumerate(whole.model.layers) if at not in language._LEFT_OUT]
+    short = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for mine, its in zip(kept, short.model.layers, strict=True):
+        for a, b in zip(mine.parameters(), its.parameters(), strict=True):
+            assert torch.equal(a, b)
+    assert AutoTokenizer.from_pretrained(folder).get_vocab() == tokenizer.get_vocab()
 
 
 def test_what_is_there_is_not_made_again(folder, monkeypatch):

@@ -140,10 +140,10 @@ def test_what_was_learned_comes_back_nearly_as_it_was_from_a_small_file(network,
     assert {name for name in start if not torch.equal(start[name], found[name])} == set(moved)
     for name in moved:
         way, error = (wanted[name] - start[name]).detach().flatten(), (found[name] - wanted[name]).detach().flatten()
-        # six levels of a normal distribution leave 0.058 of its power (Max 1960)
-        assert float(error.square().mean() / way.square().mean()) < 0.08
+        # sixteen levels of a normal distribution leave 0.0095 of its power (Max 1960)
+        assert float(error.square().mean() / way.square().mean()) < 0.015
     codes = load_file(tmp_path / "one.safetensors")[moved[0] + ".codes"]
-    assert len(codes) == -(-start[moved[0]].numel() // 3)
+    assert len(codes) == -(-start[moved[0]].numel() // 2)
 
 
 def test_what_another_network_learned_is_refused(network, tmp_path):

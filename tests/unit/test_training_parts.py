@@ -12,6 +12,7 @@ from tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
 from tiny_vlm import make_checkpoint
 from trl import GRPOTrainer
 
+from videoseg_r1.training import rollouts
 from videoseg_r1.training.branches import score
 from videoseg_r1.training.network import LANGUAGE_LAYERS, load_learner
 from videoseg_r1.training.rollouts import compact, draw
@@ -155,7 +156,11 @@ def test_the_pattern_of_lora_finds_the_layers_of_llama(llama: Path) -> None:
     assert LANGUAGE_LAYERS.startswith("(?:base_model")
 
 
-def test_the_compact_copy_computes_by_itself_and_about_the_same(llama: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_compact_copy_computes_by_itself_and_about_the_same(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(rollouts, "cpu_has_bfloat16", lambda: dtype == torch.bfloat16)
     recipe = text_recipe(llama)
     network = grpo_stage(recipe, load_learner(recipe), tmp_path).model.eval()
     inputs = _padded([[5, 6, 7, 8]])
@@ -166,5 +171,5 @@ def test_the_compact_copy_computes_by_itself_and_about_the_same(llama: Path, tmp
             weight.zero_()
         after = twin(**inputs).logits
 
-    assert after.dtype == torch.bfloat16
+    assert after.dtype == dtype
     torch.testing.assert_close(after.float(), before, atol=0.15, rtol=0.05)

@@ -1,7 +1,7 @@
-"""What the language model of `lite` learned, as a small file: by how much every weight moved, on six levels.
+"""What the language model of `lite` learned, as a small file: by how much every weight moved, in half a byte.
 
 Training moves a weight by little, and which way it went matters more than how far. A row of a matrix therefore has one scale, and every
-weight of it one of six multiples of that, three to a byte; vectors, which are few, are kept in half precision. Not here: training
+weight of it one of sixteen multiples of that, two to a byte; vectors, which are few, are kept in half precision. Not here: training
 (`videoseg_r1.training`), the untrained model (`language`).
 
 Source: Liu et al. 2024 (BitDelta) store such differences in one bit; the levels are those of Max 1960 for a normal distribution.
@@ -19,10 +19,10 @@ from safetensors.torch import save_file
 from videoseg_r1.errors import ModelError, OutputError, WeightsMissing
 from videoseg_r1.pretrained import Network
 
-_LEVELS = (-1.894, -1.0, -0.3177, 0.3177, 1.0, 1.894)
-_EDGES = (-1.447, -0.6589, 0.0, 0.6589, 1.447)
+_POSITIVE = torch.tensor([0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2.733])
+_LEVELS = torch.cat([-_POSITIVE.flip(0), _POSITIVE])
+_EDGES = (_LEVELS[1:] + _LEVELS[:-1]) / 2
 _CODES, _SCALES = ".codes", ".scales"
-_PER_BYTE = 3
 
 
 @torch.no_grad()
@@ -79,17 +79,16 @@ def pack_learned(before: Network, after: Network, target: Path, about: Mapping[s
 
 
 def _coded(moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a matrix (R, C) as uint8 (ceil(R * C / 3),) and float16 (R,)."""
+    """Return a matrix (R, C) as uint8 (ceil(R * C / 2),) and float16 (R,)."""
     size = moved.square().mean(1, keepdim=True).sqrt().clamp(min=1e-12)
-    digits = torch.bucketize(moved / size, torch.tensor(_EDGES))
-    levels = torch.tensor(_LEVELS)[digits]
+    digits = torch.bucketize(moved / size, _EDGES)
+    levels = _LEVELS[digits]
     scales = (moved * levels).sum(1) / levels.square().sum(1)  # of all scales the one with the least squared error
-    flat = torch.nn.functional.pad(digits.flatten(), (0, -digits.numel() % _PER_BYTE)).view(-1, _PER_BYTE)
-    return (flat @ torch.tensor([36, 6, 1])).to(torch.uint8), scales.half()
+    pairs = torch.nn.functional.pad(digits.flatten(), (0, digits.numel() % 2)).view(-1, 2)
+    return (16 * pairs[:, 0] + pairs[:, 1]).to(torch.uint8), scales.half()
 
 
 def _decoded(codes: torch.Tensor, scales: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """Return the matrix of this shape that stands in `codes` and `scales`, float32."""
-    numbers = torch.arange(6**_PER_BYTE)
-    table = torch.tensor(_LEVELS)[torch.stack([numbers // 36, numbers // 6 % 6, numbers % 6], 1)]
-    return table[codes.long()].flatten()[: shape.numel()].view(shape) * scales.float()[:, None]
+    digits = torch.stack([codes >> 4, codes & 15], 1).long()
+    return _LEVELS[digits].flatten()[: shape.numel()].view(shape) * scales.float()[:, None]

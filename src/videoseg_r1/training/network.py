@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from videoseg_r1.chat.families import FAMILIES, Family
+from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.lite.language import base_folder
 from videoseg_r1.models import MODELS, locate
 from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
@@ -43,6 +44,11 @@ def source_folder(model: Model) -> Path:
     return locate(MODELS[model.source]) if model.source in MODELS else Path(model.source)
 
 
+def is_bfloat16(recipe: Recipe) -> bool:
+    """Return whether a recipe is computed in bfloat16 here: where it says so, but not on a processor that only emulates it, slowly."""
+    return recipe.run.precision == "bf16" and (torch.cuda.is_available() or cpu_has_bfloat16())
+
+
 def load_learner(recipe: Recipe, start: Path | None = None, *, compact: bool = False) -> Learner:
     """Return the network of a recipe, ready to be trained, on the CPU.
 
@@ -54,9 +60,9 @@ def load_learner(recipe: Recipe, start: Path | None = None, *, compact: bool = F
     adapter = start if start and (start / ADAPTER).is_file() else None
     folder = source_folder(recipe.model) if adapter or start is None else start
     family = FAMILIES.get(str(read_config(folder).get("model_type")))
-    # what stays as it is needs no more; on a CPU, and with DeepSpeed, float32 copies are kept of what is trained
-    compact = recipe.run.precision == "bf16" and (compact or recipe.model.method == "lora" or not torch.cuda.is_available())
-    network = load_network(_classes(family)[0], folder, torch.bfloat16 if compact else torch.float32)
+    # what stays as it is needs no more, and DeepSpeed keeps float32 copies of what is trained
+    is_compact = is_bfloat16(recipe) and (compact or recipe.model.method == "lora")
+    network = load_network(_classes(family)[0], folder, torch.bfloat16 if is_compact else torch.float32)
     network.set_attn_implementation(recipe.model.attention if family else ATTENTION)
     frozen = network.model.visual if family else network.get_input_embeddings()
     frozen.requires_grad_(False)
@@ -88,7 +94,7 @@ def _with_lora(network: Network, recipe: Recipe, adapter: Path | None) -> Networ
             r=model.rank, lora_alpha=model.alpha, lora_dropout=model.dropout, target_modules=LANGUAGE_LAYERS, task_type="CAUSAL_LM"
         )
         network = get_peft_model(network, config)
-    if recipe.run.precision == "bf16":
+    if is_bfloat16(recipe):
         # autocast computes in bfloat16 anyway; peft would bring every input to float32 on the way there, a fifth of the time on a CPU
         for layer in network.modules():
             if isinstance(layer, BaseTunerLayer):

@@ -33,7 +33,8 @@ class Run:
     Attributes:
         stages: in the order in which they are run; each starts from the weights of the one before.
         seed: of data, sampling and new weights.
-        precision: "bf16" computes in bfloat16 where that is safe and keeps float32 weights, "fp32" does without.
+        precision: "bf16" computes in bfloat16 where that is safe and keeps float32 weights, "fp32" does without; so does a processor
+            that has no bfloat16.
         tracker: where curves are shown, besides the CSV that is always written.
         keep: checkpoints of a stage that are kept, the newest ones.
         max_bad_steps: steps in a row without a finite gradient after which the run gives up; each is skipped.

@@ -62,7 +62,7 @@ def card(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> st
     rows = [
         "# The reader of lite",
         "",
-        f"What `{model.source}` learned by `videoseg train` ({_METHODS[model.method]}), as differences on six levels.",
+        f"What `{model.source}` learned by `videoseg train` ({_METHODS[model.method]}), as differences of half a byte each.",
         "",
         f"- Data: {recipe.data.source}, drawn at random by this package; no download, no real video.",
         f"- Seed: {recipe.run.seed}. Precision: {recipe.run.precision}.",

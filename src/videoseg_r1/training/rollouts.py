@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from videoseg_r1.chat.generation import pick
+from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.pretrained import Network
 from videoseg_r1.training.shared import ATTENTION, SharedPrompts
 
@@ -29,15 +30,15 @@ class Continuing(Protocol):
 
 
 def compact(network: Network) -> Network:
-    """Return a copy in bfloat16 that is quick at one token a time on a CPU, where autocast would convert every weight at every token.
+    """Return a copy that is quick at one token a time on a CPU, where autocast would convert every weight at every token.
 
-    What it draws is off the trained network's probabilities by no more than their rounding.
+    Where the processor has bfloat16 the copy is in it, and what it draws is off the trained network's probabilities by their rounding.
     """
     twin = copy.deepcopy(network)
     for module in twin.modules():
         vars(module).pop("forward", None)  # what a trainer has put there still goes to the original
     twin.set_attn_implementation(ATTENTION if _is_text_only(twin) else "eager")  # "sdpa" is slower at one query a row
-    return twin.to(torch.bfloat16)
+    return twin.to(torch.bfloat16 if cpu_has_bfloat16() else torch.float32)
 
 
 @torch.no_grad()

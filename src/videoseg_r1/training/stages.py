@@ -28,19 +28,18 @@ from videoseg_r1.training.branches import ATTENTION, branch, score
 from videoseg_r1.training.checkpoints import AtomicCheckpoints
 from videoseg_r1.training.guards import NanGuard
 from videoseg_r1.training.launch import vllm_settings
-from videoseg_r1.training.masters import MasterCopies
-from videoseg_r1.training.network import Learner
+from videoseg_r1.training.network import Learner, is_bfloat16
 from videoseg_r1.training.recipe import Recipe, Sft
 from videoseg_r1.training.rollouts import compact, draw
 from videoseg_r1.training.samples import examples_of, rows, scene_rows
 from videoseg_r1.training.taught import PackScenes, TaughtScenes
 
 
-class SftStage(AtomicCheckpoints, MasterCopies, SFTTrainer):
+class SftStage(AtomicCheckpoints, SFTTrainer):
     """TRL's SFT trainer, for pictures."""
 
 
-class GrpoStage(AtomicCheckpoints, MasterCopies, GRPOTrainer):
+class GrpoStage(AtomicCheckpoints, GRPOTrainer):
     """TRL's GRPO trainer."""
 
     _tokenizer: Any
@@ -67,7 +66,7 @@ class GrpoStage(AtomicCheckpoints, MasterCopies, GRPOTrainer):
             self.accelerator.autocast(),
         ):
             completions = draw(
-                compact(network) if self.args.bf16 and self.accelerator.device.type == "cpu" else network,
+                compact(network) if self.accelerator.device.type == "cpu" else network,
                 {name: value.to(self.accelerator.device) for name, value in inputs.items()},
                 [len(group) for group in groups],
                 max_tokens=self.max_completion_length,
@@ -209,7 +208,7 @@ def _arguments(recipe: Recipe, stage: Sft, folder: Path) -> dict[str, Any]:
         "save_steps": stage.save_steps,
         "save_total_limit": recipe.run.keep,
         "seed": recipe.run.seed,
-        "bf16": recipe.run.precision == "bf16",
+        "bf16": is_bfloat16(recipe),
         "use_cpu": not torch.cuda.is_available(),
         "activation_checkpointing": recipe.model.checkpointing,
         "report_to": recipe.run.tracker,

@@ -18,7 +18,6 @@ from transformers import Trainer
 from videoseg_r1.prompts.schema import ANSWER_END, THINK_END
 from videoseg_r1.training.branches import Branches, ask, branch
 from videoseg_r1.training.checkpoints import AtomicCheckpoints
-from videoseg_r1.training.masters import MasterCopies
 from videoseg_r1.training.samples import SCENE
 
 _NUM_WHOLE = 2
@@ -59,7 +58,7 @@ def _shortened(reply: str, place: int) -> str:
     return reply if place < _NUM_WHOLE or reply.count("bbox_2d") > 1 else reply.partition(THINK_END)[0]
 
 
-class TaughtScenes(AtomicCheckpoints, MasterCopies, Trainer):
+class TaughtScenes(AtomicCheckpoints, Trainer):
     """The trainer: the loss is the mean over the tokens of all replies in a micro batch of scenes, which come in their order."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
