@@ -9,8 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from videoseg_r1.datasets.world import KINDS_OF_QUERY, NOISES, SPLITS, WorldSample, draw_group, draw_moment, draw_sample, names
-from videoseg_r1.datasets.world.evidence import Page
+from videoseg_r1.datasets.world import (
+    KINDS_OF_QUERY,
+    NOISES,
+    SPLITS,
+    WorldSample,
+    draw_group,
+    draw_moment,
+    draw_sample,
+    draw_sentences,
+    names,
+)
+from videoseg_r1.datasets.world.evidence import Page, wanted
 from videoseg_r1.datasets.world.moments import true_interval
 from videoseg_r1.datasets.world.perception import HELD_OUT_NOISES, noises
 from videoseg_r1.datasets.world.queries import WHAT, resolve
@@ -450,6 +460,22 @@ def test_a_group_shares_its_transcript_and_asks_most_of_what_is_learned_late():
     assert min(kinds["several"], kinds["commonsense"]) > np.median(list(kinds.values()))
     assert len(kinds) >= 8
     assert [one.reply() for one in draw_group(3, size=5)] == [one.reply() for one in groups[3]]
+
+
+def test_sentences_come_with_what_they_ask_for():
+    drawn = [draw_sentences(seed) for seed in range(20)]
+    assert drawn[3] == draw_sentences(3)
+    assert all(len(one) == 16 for one in drawn)
+    begun = {text: beginning for one in drawn for text, beginning in one}
+    assert all(re.fullmatch(r"Wanted: [^.]+\.", beginning) for beginning in begun.values())
+    (used,) = {fact.text for fact in names.FACTS if fact.text == "drive a nail into the wall"}
+    assert {begun[text] for text in begun if used in text} == {"Wanted: hammer."}
+    assert not {text for text, _ in draw_sentences(0, "ood")} & set(begun)
+
+
+def test_a_thought_begins_with_what_its_sentence_asks_for():
+    for sample in many(count=30):
+        assert sample.thinking.startswith(wanted(sample.query))
 
 
 def test_any_scene_can_be_taught_however_crowded():

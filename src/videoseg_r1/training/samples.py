@@ -23,7 +23,7 @@ from videoseg_r1.errors import InvalidConfig, InvalidDocument
 from videoseg_r1.lite.language import interval_prompt, position_prompt, reasoning_prompt
 from videoseg_r1.masks import box_of, center_of, negative_point_of
 from videoseg_r1.prompts import CANONICAL, clean_query, format_reply
-from videoseg_r1.prompts.schema import ANSWER, Size
+from videoseg_r1.prompts.schema import ANSWER, THINK, Size
 from videoseg_r1.reasoner import question
 from videoseg_r1.rewards import Truth, truth_of
 from videoseg_r1.training.recipe import Data, Recipe
@@ -34,7 +34,7 @@ SCENE = "scene"
 
 _READERS = {"ref_youtube_vos": ref_youtube_vos.load, "mevis": mevis.load, "ref_davis17": ref_davis17.load}
 _KEPT = 64
-_PER_SCENE, _PER_EASY_SCENE = 10, 6
+_PER_SCENE, _PER_EASY_SCENE, _NUM_SENTENCES = 10, 6, 16
 _NO_THINKING = "Do not think first: write the part in <answer> and nothing else."
 _FPS = 6.0
 """Frames a second that the clips are taken to have: every 5th of 30. It is only shown to the model."""
@@ -134,14 +134,17 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
     return ClipExamples(_READERS[data.source](data.root), num, family, _budgets(data), recipe.run.seed + first)
 
 
-def scene_questions(seed: int, *, easy: bool = False) -> list[Example]:
+def scene_questions(seed: int, *, easy: bool = False, thinking: bool = True) -> list[Example]:
     """Return what is taught about a scene of the world: several questions of stage 2 or, for every fourth seed, those of stage 1.
 
-    About an easy scene, those of stage 2 are asked.
+    About an easy scene, those of stage 2 are asked. With thinking, more sentences are put to the scene, of which only how the thinking
+    begins is taught: what they ask for, which takes knowledge of many things and no look at the scene.
     """
     if easy or seed % 4 < 3:
         group = world.draw_group(seed, size=_PER_EASY_SCENE if easy else _PER_SCENE, easy=easy)
-        return [Example(tuple(reasoning_prompt(one.transcript, one.query.text)), one.reply()) for one in group]
+        more = world.draw_sentences(seed, size=_NUM_SENTENCES) if thinking else []
+        whole = [Example(tuple(reasoning_prompt(one.transcript, one.query.text)), one.reply()) for one in group]
+        return whole + [Example(tuple(reasoning_prompt(group[0].transcript, text)), f"{THINK}{begun}") for text, begun in more]
     interval, position = world.draw_moment(seed, ask="interval"), world.draw_moment(seed, ask="position")
     return [
         Example(tuple(interval_prompt(interval.transcript, interval.query.text)), interval.reply()),
@@ -158,7 +161,8 @@ def scene_rows(num: int, *, thinking: bool, num_easy: int = 0) -> Any:
     """
 
     def make(number: int) -> dict[str, Any]:
-        return {SCENE: [_row(example, thinking, taught=True) for example in scene_questions(number, easy=number < num_easy)]}
+        examples = scene_questions(number, easy=number < num_easy, thinking=thinking)
+        return {SCENE: [_row(example, thinking, taught=True) for example in examples]}
 
     return _lazy(num, make)
 

@@ -8,7 +8,7 @@ noise) is data beside what is not. Not here: prompts for text alone (`WorldSampl
 from videoseg_r1.datasets.world.moments import MomentQuestion, draw_moment
 from videoseg_r1.datasets.world.perception import NOISES, Noise
 from videoseg_r1.datasets.world.queries import Query
-from videoseg_r1.datasets.world.sample import SPLITS, Split, WorldSample, draw_group, draw_sample
+from videoseg_r1.datasets.world.sample import SPLITS, Split, WorldSample, draw_group, draw_sample, draw_sentences
 from videoseg_r1.datasets.world.scene import Scene, Thing, draw_scene
 from videoseg_r1.datasets.world.templates import KINDS_OF_QUERY
 
@@ -27,4 +27,5 @@ __all__ = [
     "draw_moment",
     "draw_sample",
     "draw_scene",
+    "draw_sentences",
 ]

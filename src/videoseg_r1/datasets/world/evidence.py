@@ -60,6 +60,13 @@ class Evidence:
     chosen: tuple[int, ...]
 
 
+def wanted(query: Query) -> str:
+    """Return what a sentence asks for, in the words of transcripts: with it the thinking begins. No scene is needed to say it."""
+    what = [one for one in query.filters if one[0] in WHAT]
+    rest = [_worded(*one) for one in query.filters if one[0] not in WHAT]
+    return f"Wanted: {', '.join([_kinds_wanted(what), *rest, *([query.rank] if query.rank else [])])}."
+
+
 @dataclass(frozen=True)
 class Page:
     """A transcript as it is read.
@@ -78,8 +85,7 @@ class Page:
         """Return the way to the answer."""
         what = [one for one in query.filters if one[0] in WHAT]
         rest = [one for one in query.filters if one[0] not in WHAT]
-        wanted = [_kinds_wanted(what), *(_worded(*one) for one in rest), *([query.rank] if query.rank else [])]
-        said = [f"Wanted: {', '.join(wanted)}."]
+        said = [wanted(query)]
         left = [line for line in self.lines if self.frame in line.track.regions]
         if what:
             verdicts = {line.number: _verdict(line.track, what) for line in left}

@@ -14,7 +14,7 @@ import numpy as np
 
 from videoseg_r1.datasets.world import names
 from videoseg_r1.datasets.world.attributes import ATTRIBUTES, Verdict, leader
-from videoseg_r1.datasets.world.scene import Scene
+from videoseg_r1.datasets.world.scene import Scene, draw_scene
 from videoseg_r1.datasets.world.templates import (
     ABSENT_KINDS,
     DEEDS,
@@ -104,6 +104,22 @@ def draw_query(rng: np.random.Generator, scene: Scene, frame: int, kind: str, he
         return None  # something of that sort is there: people mean it, whatever else they say
     near = rivals(scene, frame, query, targets)
     return Resolved(query, targets, near) if near or rng.random() > _WITH_RIVALS else None
+
+
+def draw_wording(rng: np.random.Generator, kind: str, held_out: bool) -> Query:
+    """Return a sentence of this kind and what it means, said of a thing in a scene of its own: there it may have several readings."""
+    while True:
+        query = _said_of_one(rng, kind, held_out)
+        if query:
+            return query
+
+
+def _said_of_one(rng: np.random.Generator, kind: str, held_out: bool) -> Query | None:
+    templates = _templates(kind, held_out)
+    template = templates[int(rng.integers(len(templates)))]
+    scene = draw_scene(rng, names.kinds(held_out))
+    thing, frame = int(rng.integers(len(scene.things))), int(rng.integers(scene.num_frames))
+    return _fill(rng, template, kind, held_out, lambda: (scene, thing), frame)
 
 
 def rivals(scene: Scene, frame: int, query: Query, targets: Sequence[int]) -> tuple[int, ...]:

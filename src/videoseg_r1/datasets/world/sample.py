@@ -14,9 +14,9 @@ import numpy as np
 
 from videoseg_r1.datasets.training import training_pick
 from videoseg_r1.datasets.world import names
-from videoseg_r1.datasets.world.evidence import Line, Page
+from videoseg_r1.datasets.world.evidence import Line, Page, wanted
 from videoseg_r1.datasets.world.perception import NOISES, Noise, noises, perceive
-from videoseg_r1.datasets.world.queries import Query, Resolved, draw_query
+from videoseg_r1.datasets.world.queries import Query, Resolved, draw_query, draw_wording
 from videoseg_r1.datasets.world.scene import MAX_THINGS, Scene, draw_scene
 from videoseg_r1.datasets.world.templates import KINDS_OF_QUERY
 from videoseg_r1.errors import UnknownName
@@ -142,6 +142,22 @@ def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool =
         samples = [sample for sample in _perceived(rng, split, *asked, noise) if sample.follows]
         if samples:
             return samples
+
+
+def draw_sentences(seed: int, split: Split = "train", size: int = 16) -> list[tuple[str, str]]:
+    """Return sentences, half and more about what things do and are for, and how the thinking about each begins.
+
+    That much needs no scene, so a reader can be taught many sentences about one.
+
+    Args:
+        seed, split: as for `draw_group`.
+        size: how many.
+    Raises: UnknownName: no such split.
+    """
+    rng = rng_of(seed, split).spawn(2)[1]
+    kinds = [*("commonsense", "function") * (size * 2 // 5), *(str(kind) for kind in rng.permutation(KINDS_OF_QUERY))][:size]
+    queries = [draw_wording(rng, kind, split == "ood") for kind in kinds]
+    return [(query.text, wanted(query)) for query in queries]
 
 
 def rng_of(seed: int, split: Split) -> np.random.Generator:
