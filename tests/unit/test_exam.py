@@ -74,8 +74,8 @@ def test_no_target_must_be_said():
 def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatch):
     monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
     asked = []
-    answers = exam._answers
-    monkeypatch.setattr(exam, "_answers", lambda who, prompts: asked.append(list(prompts)) or answers(who, prompts))
+    drawn = exam._drawn
+    monkeypatch.setattr(exam, "_drawn", lambda who, prompts: asked.append(list(prompts)) or drawn(who, prompts))
     marks = exam.examine(learner, "val", 3, DEFAULT)
     assert len(marks) == 3
     assert all(0 <= mark.reward <= 8 for mark in marks)
@@ -91,7 +91,7 @@ def test_greedy_answers_do_not_depend_on_what_is_answered_with_them(learner, mon
     monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
     samples = [draw_sample(seed, "val") for seed in range(3)]
     prompts = [exam.reasoning_prompt(sample.transcript, sample.query.text) for sample in samples]
-    assert exam._answers(learner, prompts) == [exam._answers(learner, [prompt])[0] for prompt in prompts]
+    assert exam._drawn(learner, prompts) == [exam._drawn(learner, [prompt])[0] for prompt in prompts]
 
 
 def test_means_are_taken_over_all_and_by_kind():

@@ -37,7 +37,8 @@ from videoseg_r1.types import Box, Reasoning
 
 NONE = NOISES[0]
 LINE = re.compile(
-    r"(?P<number>\d+)\. (?P<colours>[a-z]+(?: and [a-z]+)?) (?P<label>[^,(]+?) \d\.\d\d(?:, [^,;]+ \d\.\d\d)*(?: \([a-z, ]+ \d\.\d\d\))?; "
+    r"(?P<number>\d+)\. (?:not then, )?(?P<colours>[a-z]+(?: and [a-z]+)?) "
+    r"(?P<label>[^,(]+?) \d\.\d\d(?:, [^,;]+ \d\.\d\d)*(?: \([a-z, ]+ \d\.\d\d\))?; "
     r"(?P<place>(?:top |bottom )?(?:left|centre|right)(?:, cut off by the border)?); "
     r"(?:tiny|small|medium|large), (?P<area>\d+\.\d)%; "
     r"(?P<motion>[a-z0-9 ,]+); frames (?P<first>\d+) to (?P<last>\d+); "
@@ -149,6 +150,7 @@ def test_every_line_has_the_form_that_real_perception_writes(train, ood):
     for sample in (*train, *ood):
         head, *rest = sample.transcript.splitlines()
         assert re.fullmatch(r"\d+ things seen in \d+ of \d+ frames; boxes at frame \d+\.", head)
+        assert all((" at frame " in line.partition("; box ")[2]) == ("not then, " in line) for line in rest)
         assert all(LINE.fullmatch(line) or re.fullmatch(r"\d overtakes \d by frame \d+\.", line) for line in rest), sample.transcript
 
 

@@ -40,7 +40,11 @@ def transcript(tracks: Sequence[Track], target: int, num_frames: int, size: tupl
     """
     seen = sorted({index for track in tracks for index in track.regions})
     head = f"{len(tracks)} things seen in {len(seen)} of {num_frames} frames; boxes at frame {target}."
-    lines = (f"{n}. {describe(track, target, num_frames, size)}" for n, track in enumerate(tracks, 1))
+    # who reads from line to line has to know first whether a thing can be meant at all
+    lines = (
+        f"{n}. {'' if target in track.regions else 'not then, '}{describe(track, target, num_frames, size)}"
+        for n, track in enumerate(tracks, 1)
+    )
     events = (f"{a} overtakes {b} by frame {frame}." for a, b, frame in overtakings(tracks))
     return "\n".join([head, *lines, *events])
 

@@ -84,10 +84,14 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
     samples = [draw_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)]) for seed in range(num)]
     scenes = samples[1:] + samples[:1] if shuffled else samples
     prompts = [reasoning_prompt(scene.transcript, sample.query.text) for scene, sample in zip(scenes, samples, strict=True)]
+    return [_mark(learner, sample, reply, reward) for sample, reply in zip(samples, answers(learner, prompts), strict=True)]
+
+
+def answers(learner: Learner, prompts: Sequence[Sequence[Message]]) -> list[str]:
+    """Return the greedy replies to questions about scenes, drawn together."""
     # what was trained under autocast answers in bfloat16; the weights of a float32 one may be off by their rounding
     reader = replace(learner, network=compact(learner.network))
-    replies = [reply for start in range(0, num, _AT_ONCE) for reply in _answers(reader, prompts[start : start + _AT_ONCE])]
-    return [_mark(learner, sample, reply, reward) for sample, reply in zip(samples, replies, strict=True)]
+    return [reply for start in range(0, len(prompts), _AT_ONCE) for reply in _drawn(reader, prompts[start : start + _AT_ONCE])]
 
 
 def summary(marks: Sequence[Marks]) -> dict[str, Any]:
@@ -127,8 +131,7 @@ def _mark(learner: Learner, sample: WorldSample, reply: str, config: RewardConfi
     return Marks(sample.query.kind, sample.difficulty, found, union_iou(sample, reply), scored.total, num_tokens)
 
 
-def _answers(learner: Learner, prompts: Iterable[Sequence[Message]]) -> list[str]:
-    """Return the greedy replies to some prompts, drawn together."""
+def _drawn(learner: Learner, prompts: Iterable[Sequence[Message]]) -> list[str]:
     tokenizer, network = learner.tokenizer, learner.network
     encoded = [
         tokenizer.apply_chat_template(turns(prompt), add_generation_prompt=True, return_dict=True)["input_ids"] for prompt in prompts

@@ -14,12 +14,16 @@ import torch
 from videoseg_r1.chat.families import FAMILIES, Family
 from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.lite.language import base_folder
+from videoseg_r1.lite.learned import add_learned
+from videoseg_r1.lite.reader import weights_path
 from videoseg_r1.models import MODELS, locate
 from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
 from videoseg_r1.training.branches import ATTENTION
 from videoseg_r1.training.recipe import Model, Recipe
 
 ADAPTER = "adapter_config.json"
+READER = "reader"
+"""The source that is the trained model of the package itself, to go on from."""
 LANGUAGE_LAYERS = r"(?:base_model\.model\.)?model\.(?:language_model\.)?layers\.\d+\.(?:self_attn|mlp|linear_attn)\.\w*proj\w*"
 """Linear layers of the language model in every family here, and of Llama; nothing of the vision tower is called so."""
 
@@ -39,7 +43,7 @@ class Learner:
 
 def source_folder(model: Model) -> Path:
     """Return the folder of the weights that a recipe starts from. Raises WeightsMissing, ModelError."""
-    if model.source == "smollm2":
+    if model.source in ("smollm2", READER):
         return base_folder()
     return locate(MODELS[model.source]) if model.source in MODELS else Path(model.source)
 
@@ -63,6 +67,8 @@ def load_learner(recipe: Recipe, start: Path | None = None, *, compact: bool = F
     # what stays as it is needs no more, and DeepSpeed keeps float32 copies of what is trained
     is_compact = is_bfloat16(recipe) and (compact or recipe.model.method == "lora")
     network = load_network(_classes(family)[0], folder, torch.bfloat16 if is_compact else torch.float32)
+    if recipe.model.source == READER and (adapter or start is None):
+        add_learned(network, weights_path())
     network.set_attn_implementation(recipe.model.attention if family else ATTENTION)
     frozen = network.model.visual if family else network.get_input_embeddings()
     frozen.requires_grad_(False)

@@ -53,7 +53,7 @@ class Model:
     """What is trained. The vision tower never is.
 
     Attributes:
-        source: "smollm2", a name of `models.MODELS`, or a folder.
+        source: "smollm2", "reader" (that with what the shipped one learned), a name of `models.MODELS`, or a folder.
         method: "full" trains all weights of the language model, "lora" small additions to its layers.
         rank, alpha, dropout: of LoRA.
         attention: implementation in transformers, for a model that sees; one that reads has its own (`branches`).
