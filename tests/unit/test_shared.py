@@ -65,4 +65,4 @@ def test_both_ways_of_drawing_draw_the_same(network):
 
 
 def test_a_compact_network_that_reads_text_draws_with_shared_prompts(network):
-    assert compact(network).config._attn_implementation == ATTENTION
+    assert compact(network, torch.float32).config._attn_implementation == ATTENTION

@@ -12,7 +12,7 @@ from tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
 from tiny_vlm import make_checkpoint
 from trl import GRPOTrainer
 
-from videoseg_r1.training import rollouts
+from videoseg_r1.training import network
 from videoseg_r1.training.branches import score
 from videoseg_r1.training.network import LANGUAGE_LAYERS, load_learner
 from videoseg_r1.training.rollouts import compact, draw
@@ -156,17 +156,22 @@ def test_the_pattern_of_lora_finds_the_layers_of_llama(llama: Path) -> None:
     assert LANGUAGE_LAYERS.startswith("(?:base_model")
 
 
+@pytest.mark.parametrize("has_it", [True, False])
+def test_bfloat16_is_used_where_it_is_asked_for_and_there(llama: Path, monkeypatch: pytest.MonkeyPatch, *, has_it: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(network, "cpu_has_bfloat16", lambda: has_it)
+    assert network.is_bfloat16(text_recipe(llama, "run.precision=bf16")) is has_it
+    assert not network.is_bfloat16(text_recipe(llama, "run.precision=fp32"))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_the_compact_copy_computes_by_itself_and_about_the_same(
-    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
-) -> None:
-    monkeypatch.setattr(rollouts, "cpu_has_bfloat16", lambda: dtype == torch.bfloat16)
+def test_the_compact_copy_computes_by_itself_and_about_the_same(llama: Path, tmp_path: Path, dtype: torch.dtype) -> None:
     recipe = text_recipe(llama)
     network = grpo_stage(recipe, load_learner(recipe), tmp_path).model.eval()
     inputs = _padded([[5, 6, 7, 8]])
     with torch.no_grad():
         before = network(**inputs).logits
-        twin = compact(network)
+        twin = compact(network, dtype)
         for weight in network.parameters():
             weight.zero_()
         after = twin(**inputs).logits

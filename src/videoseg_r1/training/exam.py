@@ -16,6 +16,7 @@ import torch
 
 from videoseg_r1.chat.base import Message
 from videoseg_r1.datasets.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
+from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.difficulty import token_budget
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidConfig
@@ -90,7 +91,7 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
 def answers(learner: Learner, prompts: Sequence[Sequence[Message]]) -> list[str]:
     """Return the greedy replies to questions about scenes, drawn together."""
     # what was trained under autocast answers in bfloat16; the weights of a float32 one may be off by their rounding
-    reader = replace(learner, network=compact(learner.network))
+    reader = replace(learner, network=compact(learner.network, torch.bfloat16 if cpu_has_bfloat16() else torch.float32))
     return [reply for start in range(0, len(prompts), _AT_ONCE) for reply in _drawn(reader, prompts[start : start + _AT_ONCE])]
 
 

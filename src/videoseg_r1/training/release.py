@@ -26,6 +26,7 @@ _SPLITS = {
     "ood": "out of distribution (new things, facts, wordings, more noise)",
     "shuffled": "control: scenes shuffled",
 }
+_PRECISIONS = {"bf16": "bf16 where the processor has it, else float32", "fp32": "float32"}
 _METHODS = {"full": "all weights but the words' vectors", "lora": "low-rank changes"}
 _LIMITS = """- It reads a transcript and sees no picture: what perception missed or misnamed it cannot know.
 - It was taught drawn scenes in one wording; English only; it does no arithmetic worth the name.
@@ -65,7 +66,7 @@ def card(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> st
         f"What `{model.source}` learned by `videoseg train` ({_METHODS[model.method]}), as differences of half a byte each.",
         "",
         f"- Data: {recipe.data.source}, drawn at random by this package; no download, no real video.",
-        f"- Seed: {recipe.run.seed}. Precision: {recipe.run.precision}.",
+        f"- Seed: {recipe.run.seed}. Precision: {_PRECISIONS[recipe.run.precision]}.",
         f"- Thinking: {'yes' if reward.thinking else 'no'}. Soft length penalty: {reward.beta:g} per token above the budget.",
         *(_stage(recipe, out, stage) for stage in recipe.run.stages),
         "",

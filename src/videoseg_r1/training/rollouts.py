@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import torch
 
 from videoseg_r1.chat.generation import pick
-from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.pretrained import Network
 from videoseg_r1.training.shared import ATTENTION, SharedPrompts
 
@@ -29,16 +28,16 @@ class Continuing(Protocol):
     def step(self, tokens: torch.Tensor) -> None: ...
 
 
-def compact(network: Network) -> Network:
+def compact(network: Network, dtype: torch.dtype) -> Network:
     """Return a copy that is quick at one token a time on a CPU, where autocast would convert every weight at every token.
 
-    Where the processor has bfloat16 the copy is in it, and what it draws is off the trained network's probabilities by their rounding.
+    In bfloat16, what it draws is off the trained network's probabilities by no more than their rounding.
     """
     twin = copy.deepcopy(network)
     for module in twin.modules():
         vars(module).pop("forward", None)  # what a trainer has put there still goes to the original
     twin.set_attn_implementation(ATTENTION if _is_text_only(twin) else "eager")  # "sdpa" is slower at one query a row
-    return twin.to(torch.bfloat16 if cpu_has_bfloat16() else torch.float32)
+    return twin.to(dtype)
 
 
 @torch.no_grad()

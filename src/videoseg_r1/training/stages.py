@@ -66,7 +66,7 @@ class GrpoStage(AtomicCheckpoints, GRPOTrainer):
             self.accelerator.autocast(),
         ):
             completions = draw(
-                compact(network) if self.accelerator.device.type == "cpu" else network,
+                compact(network, torch.bfloat16 if self.args.bf16 else torch.float32) if self.accelerator.device.type == "cpu" else network,
                 {name: value.to(self.accelerator.device) for name, value in inputs.items()},
                 [len(group) for group in groups],
                 max_tokens=self.max_completion_length,
