@@ -253,7 +253,7 @@ PRESETS: dict[str, Preset] = {
         _lite_reader,
         "memory",
         (_FEATURES, _SALIENCY, _READER),
-        2.5,
+        2.0,
         on_gpu=False,
     ),
     "3b": _paper_scale("3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
