@@ -23,7 +23,7 @@ from videoseg_r1.lite.saliency import load_saliency
 from videoseg_r1.lite.scoring import judge
 from videoseg_r1.lite.sentences import load_encoder, model_folder
 from videoseg_r1.lite.tracks import Track, follow, likeness
-from videoseg_r1.lite.transcript import describe, transcript
+from videoseg_r1.lite.transcript import describe, likely_classes, name_words, transcript
 from videoseg_r1.lite.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
 from videoseg_r1.lite.words import noun_phrase, understand
 from videoseg_r1.types import Box
@@ -176,6 +176,15 @@ def test_a_line_says_what_where_and_when():
     )
     text = transcript([track], 6, 10, (640, 360))
     assert text.splitlines() == ["1 things seen in 2 of 10 frames; boxes at frame 6.", f"1. {line}"]
+
+
+def test_names_that_may_be_meant_as_well_come_after_or():
+    told = {"hare": 0.4, "wild boar": 0.3, "pillow": 0.2}
+    classes = np.zeros(1000, np.float32)
+    classes[[class_names().index(name) for name in told]] = list(told.values())
+    assert name_words(classes) == "hare 0.40 or wild boar 0.30, pillow 0.20 (animal 0.70)"
+    assert likely_classes(classes) == ["hare", "wild boar"]
+    assert likely_classes(classes * (classes > 0.35)) == ["hare"]
 
 
 def test_the_map_keeps_the_aspect_and_wide_pictures_keep_their_height():

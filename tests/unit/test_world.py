@@ -316,6 +316,25 @@ def test_the_evidence_for_a_superlative_quotes_the_lines():
     assert num_quoted > 80
 
 
+def test_the_evidence_for_the_order_of_events_quotes_the_lines():
+    quoted = 0
+    for sample in many(count=60, kind="order", noise=NONE):
+        lines = lines_of(sample.transcript)
+        end, _, deed = sample.query.rank.partition(" to ")
+        notes = re.findall(r"(\d+) ([^?]*?), (no|at (\d+))\.", sample.thinking.partition(f"{end.capitalize()} to {deed}? ")[2])
+        moments = {}
+        for number, said, _, moment in notes:
+            line = lines[int(number)]
+            assert said.partition(": ")[0] in (line["motion"], f"frames {line['first']} to {line['last']}")
+            assert not moment or moment in re.findall(r"\d+", said)
+            moments |= {int(number): int(moment)} if moment else {}
+            quoted += 1
+        if moments and sample.query.rank:
+            best = (min if end == "first" else max)(moments, key=lambda number: moments[number])
+            assert sample.thinking.endswith(f"So {best}.")
+    assert quoted > 60
+
+
 def test_a_doubtful_name_is_taken_where_no_line_is_sure():
     found = [s for s in many(count=400, kind="name", noise=NOISES[2]) if ": perhaps." in s.thinking and ": yes." not in s.thinking]
     assert found

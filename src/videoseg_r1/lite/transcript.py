@@ -23,6 +23,7 @@ STILL, FAST = 0.01, 0.06
 LEFT, RIGHT, TOP, BOTTOM = 0.36, 0.64, 0.33, 0.67
 """Fractions of the frame that bound what is called left, right, top and bottom."""
 _GROWS = 0.005  # log area per frame
+_RIVALS = 0.6  # of the probability of the first class: another one with that much may be meant as well
 _DOUBTFUL = 0.1  # a class with less is not told
 _DOUBTFUL_CONCEPT = 0.3  # a wide concept with less is not told
 _STEADY = 2  # looks: a motion that was seen less often may be noise
@@ -86,10 +87,21 @@ def colour_words(fractions: npt.NDArray[np.float32]) -> str:
 
 
 def name_words(classes: npt.NDArray[np.float32]) -> str:
-    """Return up to three class names with their probability, then the wide concept that explains most."""
+    """Return up to three class names with their probability, then the wide concept that explains most.
+
+    Names that may be meant as well as the first come after "or": a reader that is bad at numbers should not have to compare them.
+    """
     concept, share = wide_concept(classes)
     kind = f" ({concept} {share:.2f})" if share >= _DOUBTFUL_CONCEPT else ""
-    return ", ".join(f"{name} {value:.2f}" for name, value in shown_classes(classes)) + kind
+    shown, num_rivals = shown_classes(classes), len(likely_classes(classes))
+    told = [f"{name} {value:.2f}" for name, value in shown]
+    return ", ".join([" or ".join(told[:num_rivals]), *told[num_rivals:]]) + kind
+
+
+def likely_classes(classes: npt.NDArray[np.float32]) -> list[str]:
+    """Return the class that is likeliest, and those that are told and nearly as likely."""
+    shown = shown_classes(classes)
+    return [name for name, value in shown if value >= _RIVALS * shown[0][1]]
 
 
 def shown_classes(classes: npt.NDArray[np.float32]) -> list[tuple[str, float]]:

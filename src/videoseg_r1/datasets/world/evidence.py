@@ -21,6 +21,7 @@ from videoseg_r1.lite.transcript import (
     canonical_box,
     change_frame,
     colour_words,
+    likely_classes,
     motion_words,
     overtakings,
     place_words,
@@ -30,11 +31,11 @@ from videoseg_r1.lite.transcript import (
 )
 from videoseg_r1.lite.vocabulary import narrow_concept
 
-_RIVALS = 0.6  # of the probability of the first class: a second one with that much may be meant as well
 _DOUBT = 0.4  # a first class with less may be another thing of its sort
 _BLANK = 0.2  # a first class with less says nothing
 _WIDE = 0.5  # probability from which a wide concept holds
 _DEEDS = {"enter": "enters", "leave": "leaves", "stop": "stops", "turn": "turns round", "start": "starts to move"}
+_MOVES = {"stop": "stops", "start": "starts", "turn": "turns"}
 _WORDS: dict[str, Callable[[str], str]] = {
     "place": lambda value: PLACES[value],
     "motion": lambda value: FIELDS["moves"].words(value)[0],
@@ -107,10 +108,10 @@ class Page:
         return f"{line.number} {' or '.join(_labels(line.track))}: {verdicts[line.number]}."
 
     def _checked(self, attribute: str, value: str, line: Line) -> str:
-        return f"{line.number} {self._noted(attribute, line)}, {'yes' if self._says(attribute, value, line) else 'no'}."
+        return f"{line.number} {self._noted(attribute, value, line)}, {'yes' if self._says(attribute, value, line) else 'no'}."
 
-    def _noted(self, attribute: str, line: Line) -> str:
-        """Return what the line says of an attribute."""
+    def _noted(self, attribute: str, value: str, line: Line) -> str:
+        """Return what the line says of an attribute, as far as this value of it goes."""
         match attribute:
             case "colour":
                 return colour_words(line.track.mean_colours())
@@ -118,14 +119,16 @@ class Page:
                 return place_words(line.track.nearest(self.frame)).partition(",")[0]
             case "overtakes":
                 return f"overtakes {listed([str(number) for number in self._overtaken(line)]) or 'none'}"
-            case "deed":
-                return f"{motion_words(line.track)}, frames {min(line.track.regions)} to {max(line.track.regions)}"
+            case "deed" if value in ("enter", "leave"):
+                return f"frames {min(line.track.regions)} to {max(line.track.regions)}"
+            case "deed" if change_frame(line.track) is not None:
+                return f"{motion_words(line.track)}: {_MOVES[_change(line)]}"
             case _:
                 return motion_words(line.track)
 
     def _says(self, attribute: str, value: str, line: Line) -> bool:
         """Return whether the line says that an attribute has this value."""
-        noted = self._noted(attribute, line)
+        noted = self._noted(attribute, value, line)
         match attribute:
             case "colour":
                 return set(value.split(" and ")) <= set(noted.split(" and "))
@@ -150,24 +153,23 @@ class Page:
             ends = [of(of(each.track.regions) for each in self.lines) for of in (min, max)]
             moment = first if deed == "enter" else last
             return None if moment in ends else moment
-        words, change = motion_words(line.track), change_frame(line.track)
-        kind = "stop" if "stops at" in words else "start" if words.startswith("still, goes") else "turn"
-        return change if change is not None and kind == deed else None
+        return change_frame(line.track) if _change(line) == deed else None
 
     def _ranked(self, rank: str, left: Sequence[Line]) -> tuple[str, list[Line]]:
         """Return what the lines say of what a superlative goes by, and the ones it leaves."""
         end, _, deed = rank.partition(" to ")
         if deed:
             moments = {line.number: self._moment(deed, line) for line in left}
-            notes = [f"{line.number} {'no' if moments[line.number] is None else f'at {moments[line.number]}'}" for line in left]
+            whens = {number: "no" if moment is None else f"at {moment}" for number, moment in moments.items()}
+            notes = [f"{line.number} {self._noted('deed', deed, line)}, {whens[line.number]}." for line in left]
             part = [line for line in left if moments[line.number] is not None]
             part.sort(key=lambda line: (moments[line.number] or 0) * (1 if end == "first" else -1))
         else:
             values = {line.number: self._measure(rank, line) for line in left}
-            notes = [f"{number} {told}" for number, (told, _) in values.items()]
+            notes = [f"{number} {told}." for number, (told, _) in values.items()]
             sign = 1 if rank in ("leftmost", "highest", "smallest") else -1
             part = sorted(left, key=lambda line: sign * values[line.number][1])
-        return f"{rank.capitalize()}? {', '.join(notes)}.", part[:1] or list(left)
+        return f"{rank.capitalize()}? {' '.join(notes)}", part[:1] or list(left)
 
     def _measure(self, rank: str, line: Line) -> tuple[str, float]:
         """Return extent or area as the line tells it, and the number that decides."""
@@ -182,6 +184,12 @@ class Page:
                 return f"{100 * view.area:.1f}%", round(100 * view.area, 1)
 
 
+def _change(line: Line) -> str:
+    """Return the deed that a change of the motion is."""
+    words = motion_words(line.track)
+    return "stop" if "stops at" in words else "start" if words.startswith("still, goes") else "turn"
+
+
 def _worded(attribute: str, value: str) -> str:
     return _WORDS.get(attribute, str)(value)
 
@@ -194,13 +202,12 @@ def _kinds_wanted(what: Sequence[tuple[str, str]]) -> str:
 def _choice(numbers: Sequence[int]) -> str:
     if not numbers:
         return "So none."
-    return f"So {'line' if len(numbers) == 1 else 'lines'} {listed([str(number) for number in numbers])}."
+    return f"So {', '.join(str(number) for number in numbers)}."  # "line 1, 2 and 3" would have to be counted before it is said
 
 
 def _labels(track: Track) -> list[str]:
-    """Return the class that a track looks most like, and the second one where it is nearly as likely."""
-    shown = shown_classes(track.mean_classes())
-    return [name for name, value in shown[:2] if value >= _RIVALS * shown[0][1]]
+    """Return the classes that a track looks most like."""
+    return likely_classes(track.mean_classes())
 
 
 def _verdict(track: Track, what: Sequence[tuple[str, str]]) -> str:

@@ -47,6 +47,8 @@ _HOPS = {
 }
 _SLOWEST = ("several", "order", "commonsense")
 """Kinds of query that take longest to learn: they are asked of every scene that has a clear one, before the others."""
+_SCARCE, _SCARCE_FIRST = ("order", "order", "several"), 0.6
+"""Kinds of query for which few scenes have a clear one, and the share of scenes that are drawn to have one of them."""
 _FEW = 4
 _TRIES_PER_KIND = 6
 _MAX_TRIES = 12  # queries asked of one scene before another one is drawn
@@ -60,7 +62,8 @@ class WorldSample:
         split, scene, noise: where it is from.
         query, targets, rivals: the question, the things it means (indices of `scene.things`) from line to line, and those that nearly fit.
         pick: target frame, and the key segment around it.
-        transcript: what perception says.
+        tracks: what perception saw, in the order of the lines.
+        transcript: what it says.
         cues: what the lines of the targets say, one per target, in the canonical frame: the answer that is taught.
         thinking: what a careful reader of the transcript makes of it.
         follows: whether that leads to the answer; perception may have missed or mistaken what decides.
@@ -74,6 +77,7 @@ class WorldSample:
     targets: tuple[int, ...]
     rivals: tuple[int, ...]
     pick: KeyframePick
+    tracks: tuple[Track, ...]
     transcript: str
     cues: tuple[Cue, ...]
     thinking: str
@@ -190,6 +194,8 @@ def draw_case(rng: np.random.Generator, kind: str, split: Split, most: int = MAX
 def _asked(rng: np.random.Generator, split: Split, size: int, most: int) -> tuple[Scene, int, list[Resolved]]:
     """Return a scene, its target frame and different questions about it."""
     kinds = [str(kind) for kind in rng.permutation(KINDS_OF_QUERY)]
+    if rng.random() < _SCARCE_FIRST:
+        kinds.insert(0, str(rng.choice(_SCARCE)))
     scene, frame, first = draw_case(rng, kinds[0], split, most)
     elsewhere = draw_scene(rng, names.kinds(split == "ood"), most=most)
     found = {first.query.text: first}
@@ -218,7 +224,8 @@ def _perceived(
     sightings = perceive(rng, scene, indices, noise, names.kinds(split == "ood"), meant, frame)
     lines = [Line(number, sighting.thing, sighting.track) for number, sighting in enumerate(sightings, 1)]
     main = {line.thing: line for line in sorted(lines, key=lambda line: _area_at(line.track, frame))}
-    text = transcript([sighting.track for sighting in sightings], frame, scene.num_frames, scene.size)
+    tracks = tuple(sighting.track for sighting in sightings)
+    text = transcript(tracks, frame, scene.num_frames, scene.size)
     page = Page(lines, frame, scene.size)
     samples: list[WorldSample] = []
     for resolved in asked:
@@ -234,6 +241,7 @@ def _perceived(
                 targets=targets,
                 rivals=resolved.rivals,
                 pick=pick,
+                tracks=tracks,
                 transcript=text,
                 cues=_cues([main[thing] for thing in targets], frame, scene.size),
                 thinking=evidence.text,
