@@ -40,6 +40,6 @@ def test_training_can_go_on_from_it():
 
 
 def test_without_its_weights_the_error_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(reader.resources, "files", lambda _package: tmp_path)
+    monkeypatch.setattr(reader, "WEIGHTS", tmp_path)
     with pytest.raises(WeightsMissing, match="install the package again"):
         reader.load_reader()

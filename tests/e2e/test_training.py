@@ -77,21 +77,29 @@ def test_the_smoke_recipe_runs_both_stages(llama: Path, tmp_path: Path) -> None:
     assert before.keys() == after.keys()
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
-def test_a_run_is_reproduced_examined_and_released_with_its_card(llama: Path, tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize(
+    ("sft", "grpo", "files"),
+    [("full", "full", ["reader"]), ("full", "lora", ["reader", "reader-adapter"]), ("lora", "lora", ["reader-adapter"])],
+)
+def test_a_run_is_reproduced_examined_and_released_with_its_card(
+    llama: Path, tmp_path: Path, sft: str, grpo: str, files: list[str]
+) -> None:
     out = tmp_path / "out"
-    options = ("--reproduce", "--exam", "2", "--set", f"model.source={llama}", "--set", f"model.method={method}")
+    options = ("--reproduce", "--exam", "2", "--set", f"model.source={llama}", "--set", f"sft.method={sft}", "--set", f"grpo.method={grpo}")
     documents = []
-    for _ in range(2 if method == "full" else 1):  # the second time nothing is left to train, whatever the method
+    for _ in range(2 if len(files) == 2 else 1):  # the second time nothing is left to train, whatever the method
         ran = subprocess.run(_command(out, *options), capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         documents.append(json.loads(ran.stdout))
 
     assert documents == documents[:1] * len(documents)
-    assert documents[0]["release"] == [str(out / "reader.safetensors"), str(out / "reader.md")]
+    assert documents[0]["release"] == [*(str(out / f"{name}.safetensors") for name in files), str(out / "reader.md")]
     network = LlamaForCausalLM.from_pretrained(llama)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    assert add_learned(network, out / "reader.safetensors")["stages"] == "sft grpo"
+    assert " ".join(add_learned(network, out / f"{name}.safetensors")["stages"] for name in files) == "sft grpo"
+    trained = dict(load_learner(text_recipe(llama), [out / "sft" / "final", out / "grpo" / "final"]).network.named_parameters())
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(value, trained[name], atol=1e-3, rtol=1e-2)
     moved = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
     assert any("proj" in name for name in moved)
     assert not any("embed" in name for name in moved)
@@ -143,11 +151,11 @@ def test_a_run_may_be_gone_on_with_longer_and_saved_at_other_steps(llama: Path, 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_grpo_trains_a_vision_language_model_on_pictures(vlm: Path, clips: Path, tmp_path: Path, method: str) -> None:
-    recipe = picture_recipe(vlm, clips, f"model.method={method}", "model.attention=sdpa", "grpo.learning_rate=1e-3", *TEN_STEPS)
+    recipe = picture_recipe(vlm, clips, f"grpo.method={method}", "model.attention=sdpa", "grpo.learning_rate=1e-3", *TEN_STEPS)
     before = {name: weight for name, weight in load_learner(recipe).network.state_dict().items() if "visual" in name}
     final = train(recipe, tmp_path / "out")
     curve = read_curve(tmp_path / "out" / "grpo" / "curve.csv")
-    after = load_learner(recipe, final).network.state_dict()
+    after = load_learner(recipe, [final]).network.state_dict()
 
     assert [int(row["step"]) for row in curve] == list(range(1, 11))
     assert all(float(row["kl"]) >= -1e-6 for row in curve)
@@ -167,7 +175,10 @@ def test_sft_lowers_the_loss_on_pictures(vlm: Path, clips: Path, tmp_path: Path)
 
 
 def test_an_adapter_goes_on_from_one_stage_to_the_next(llama: Path, tmp_path: Path) -> None:
-    final = train(text_recipe(llama, "model.method=lora", "sft.learning_rate=1e-2", "grpo.learning_rate=0.0000001"), tmp_path / "out")
+    final = train(
+        text_recipe(llama, "sft.method=lora", "grpo.method=lora", "sft.learning_rate=1e-2", "grpo.learning_rate=0.0000001"),
+        tmp_path / "out",
+    )
     taught, rewarded = _tensors(tmp_path / "out" / "sft" / "final"), _tensors(final)
 
     assert taught.keys() == rewarded.keys()
@@ -188,7 +199,7 @@ def test_trackio_keeps_its_curves_in_the_folder_of_the_run(llama: Path, tmp_path
 def test_a_dry_run_tells_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     ran = subprocess.run(_command(tmp_path / "out", "--dry-run"), capture_output=True, text=True, check=True)
 
-    assert json.loads(ran.stdout)["grpo"] == "2 steps of 1"
+    assert json.loads(ran.stdout)["grpo"] == "2 steps of 1, full"
     assert not (tmp_path / "out").exists()
 
 

@@ -74,7 +74,7 @@ def test_a_run_that_diverges_ends_and_keeps_its_last_good_checkpoint(llama: Path
 
     assert kept is not None
     assert not (tmp_path / "out" / "sft" / "final").exists()
-    network = load_learner(_recipe(llama), kept).network
+    network = load_learner(_recipe(llama), [kept]).network
     assert all(bool(weight.isfinite().all()) for weight in network.parameters())
 
 

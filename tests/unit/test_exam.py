@@ -20,7 +20,7 @@ from videoseg_r1.types import Box, Cue
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory):
     folder = make_llama(tmp_path_factory.mktemp("llama"))
-    return load_learner(load_recipe("lite", [f"model.source={folder}", "model.method=full"]))
+    return load_learner(load_recipe("lite", [f"model.source={folder}", "sft.method=full"]))
 
 
 def _several():
@@ -85,6 +85,15 @@ def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatc
     assert [scene in text for text, scene in zip(straight, scenes, strict=True)] == [True] * 3
     assert [scene in text for text, scene in zip(control, [*scenes[1:], scenes[0]], strict=True)] == [True] * 3
     assert [text.split("Sentence")[1] for text in straight] == [text.split("Sentence")[1] for text in control]
+
+
+def test_who_was_not_to_think_is_told_so(learner, monkeypatch):
+    monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
+    asked = []
+    monkeypatch.setattr(exam, "answers", lambda _learner, prompts: asked.extend(prompts) or [""] * len(prompts))
+    exam.examine(learner, "val", 2, DEFAULT)
+    exam.examine(learner, "val", 2, replace(DEFAULT, thinking=False))
+    assert ["Do not think" in "".join(prompt[-1].parts) for prompt in asked] == [False, False, True, True]
 
 
 def test_greedy_answers_do_not_depend_on_what_is_answered_with_them(learner, monkeypatch):

@@ -18,7 +18,7 @@ NUM_EACH = (2, 3, 1)
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     folder = make_llama(tmp_path_factory.mktemp("llama"))
-    return load_learner(load_recipe("lite", [f"model.source={folder}", "model.method=full"])).network.float().eval()
+    return load_learner(load_recipe("lite", [f"model.source={folder}", "sft.method=full"])).network.float().eval()
 
 
 def padded():

@@ -149,7 +149,7 @@ def test_of_most_replies_the_thinking_alone_is_taught_and_every_token_counts_the
 
 
 def test_the_pattern_of_lora_finds_the_layers_of_llama(llama: Path) -> None:
-    small = load_learner(text_recipe(llama, "model.method=lora")).network
+    small = load_learner(text_recipe(llama, "sft.method=lora"), stage="sft").network
     targets = {name.split(".lora_")[0].rpartition(".")[2] for name, _ in small.named_parameters() if "lora_" in name}
 
     assert targets == {f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down")}

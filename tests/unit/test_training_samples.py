@@ -14,7 +14,7 @@ from videoseg_r1.errors import InvalidConfig, InvalidDocument
 from videoseg_r1.prompts import parse_interval, parse_position
 from videoseg_r1.rewards import Truth, score
 from videoseg_r1.training.recipe import load_recipe
-from videoseg_r1.training.samples import ClipExamples, Example, WorldExamples, examples_of, rows, scene_questions, scene_rows
+from videoseg_r1.training.samples import ClipExamples, Example, WorldExamples, examples_of, first_scene, rows, scene_questions, scene_rows
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,14 @@ def test_a_number_stands_for_one_example() -> None:
     assert (_said(first), first.truth, first.reply) == (_said(again), again.truth, again.reply)
     assert _said(first) != _said(other)
     assert _said(WorldExamples(9, first=1)[3]) == _said(first)
+
+
+def test_runs_with_different_seeds_see_different_scenes() -> None:
+    recipes = [load_recipe("lite", [f"run.seed={seed}"]) for seed in (1, 2)]
+    first, second = (examples_of(recipe, None, recipe.grpo.samples) for recipe in recipes)
+
+    assert _said(first[0]) != _said(second[0])
+    assert first_scene(recipes[0]) + recipes[0].grpo.samples + recipes[0].sft.samples <= first_scene(recipes[1])
 
 
 def _said(example: Example) -> list[object]:

@@ -90,9 +90,12 @@ def _launched(recipe: Recipe, source: str, out: Path, num_gpus: int, num_nodes: 
 def _plan(recipe: Recipe) -> dict[str, Any]:
     stages = {name: getattr(recipe, name) for name in recipe.run.stages}
     return {
-        "model": f"{recipe.model.source}, {recipe.model.method}",
+        "model": recipe.model.source,
         "data": f"{recipe.data.source} {recipe.data.root}".strip(),
-        **{name: f"{stage.steps or -(-stage.samples // stage.batch_size)} steps of {stage.batch_size}" for name, stage in stages.items()},
+        **{
+            name: f"{stage.steps or -(-stage.samples // stage.batch_size)} steps of {stage.batch_size}, {stage.method}"
+            for name, stage in stages.items()
+        },
     }
 
 

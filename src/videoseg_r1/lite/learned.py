@@ -1,20 +1,22 @@
-"""What the language model of `lite` learned, as a small file: by how much every weight moved, in half a byte.
+"""What the language model of `lite` learned, as small files: by how much every weight moved, in half a byte, or as a low-rank product.
 
 Training moves a weight by little, and which way it went matters more than how far. A row of a matrix therefore has one scale, and every
-weight of it one of sixteen multiples of that, two to a byte; vectors, which are few, are kept in half precision. Not here: training
-(`videoseg_r1.training`), the untrained model (`language`).
+weight of it one of sixteen multiples of that, two to a byte; vectors, which are few, are kept in half precision. What LoRA learned is
+kept as it is, two thin matrices whose product is the difference, in bfloat16. Not here: training (`videoseg_r1.training`), the
+untrained model (`language`).
 
 Source: Liu et al. 2024 (BitDelta) store such differences in one bit; the levels are those of Max 1960 for a normal distribution.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from videoseg_r1.errors import ModelError, OutputError, WeightsMissing
 from videoseg_r1.pretrained import Network
@@ -23,11 +25,13 @@ _POSITIVE = torch.tensor([0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2
 _LEVELS = torch.cat([-_POSITIVE.flip(0), _POSITIVE])
 _EDGES = (_LEVELS[1:] + _LEVELS[:-1]) / 2
 _CODES, _SCALES = ".codes", ".scales"
+_UP, _DOWN = ".up", ".down"
+_OF_PEFT = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 
 @torch.no_grad()
 def add_learned(network: Network, path: Path) -> dict[str, str]:
-    """Move the weights of the untrained network, in place, and return what is told of the file.
+    """Move the weights of the network, in place, and return what is told of the file.
 
     Raises: WeightsMissing: no such file. ModelError: it is something else, or belongs to another network.
     """
@@ -37,13 +41,15 @@ def add_learned(network: Network, path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as file:
             keys = set(file.keys())
-            names = {key.removesuffix(_CODES) for key in keys if not key.endswith(_SCALES)}
+            names = {key.removesuffix(_CODES).removesuffix(_UP) for key in keys if not key.endswith((_SCALES, _DOWN))}
             if not names <= weights.keys():
                 raise ModelError("this was learned by another network", where=str(path), why=f"it has no {min(names - weights.keys())}")
             for name in names:
                 weight = weights[name]
                 if name + _CODES in keys:
                     moved = _decoded(file.get_tensor(name + _CODES), file.get_tensor(name + _SCALES), weight.shape)
+                elif name + _UP in keys:
+                    moved = file.get_tensor(name + _UP).float() @ file.get_tensor(name + _DOWN).float()
                 else:
                     moved = file.get_tensor(name)
                 weight += moved.to(weight.dtype)
@@ -70,6 +76,31 @@ def pack_learned(before: Network, after: Network, target: Path, about: Mapping[s
             tensors[name + _CODES], tensors[name + _SCALES] = _coded(moved)
         else:
             tensors[name] = moved.half()
+    _save(tensors, target, about)
+
+
+def pack_adapter(adapter: Path, scale: float, target: Path, about: Mapping[str, str]) -> None:
+    """Write what LoRA learned, and what is to be told of it.
+
+    Args:
+        adapter: safetensors as peft writes them.
+        scale: of the product, alpha / rank.
+    Raises: ModelError: the adapter cannot be read, or is of another kind. OutputError: the file cannot be written.
+    """
+    try:
+        found = load_file(adapter)
+    except (SafetensorError, OSError) as error:
+        raise ModelError("the adapter cannot be read", where=str(adapter), why=str(error)) from error
+    tensors: dict[str, torch.Tensor] = {}
+    for key, value in found.items():
+        parts = _OF_PEFT.fullmatch(key)
+        if parts is None:
+            raise ModelError("this is no adapter of LoRA", where=str(adapter), why=f"it has {key}")
+        tensors[f"{parts[1]}.weight{_DOWN if parts[2] == 'A' else _UP}"] = (value * (1 if parts[2] == "A" else scale)).bfloat16()
+    _save(tensors, target, about)
+
+
+def _save(tensors: dict[str, torch.Tensor], target: Path, about: Mapping[str, str]) -> None:
     part = target.with_name(f".{target.name}.part")
     try:
         save_file(tensors, part, dict(about))

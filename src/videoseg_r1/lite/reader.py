@@ -14,13 +14,18 @@ from videoseg_r1.lite.learned import add_learned
 from videoseg_r1.lite.speaker import TextChat
 from videoseg_r1.pretrained import load_network, load_processor
 
+WEIGHTS = Path(str(resources.files("videoseg_r1.lite") / "weights"))
+"""Folder of what was learned."""
+_LEARNED = ("reader.safetensors",)  # by examples; what is learned by rewards comes after it
 
-def weights_path() -> Path:
-    """Return the file of what was learned. Raises WeightsMissing."""
-    path = Path(str(resources.files("videoseg_r1.lite") / "weights" / "reader.safetensors"))
-    if not path.is_file():
-        raise WeightsMissing("The weights of the reader are missing", where=str(path), fix="install the package again")
-    return path
+
+def learned_files() -> list[Path]:
+    """Return the files of what was learned, in the order in which they are added. Raises WeightsMissing."""
+    paths = [WEIGHTS / name for name in _LEARNED]
+    for path in paths:
+        if not path.is_file():
+            raise WeightsMissing("The weights of the reader are missing", where=str(path), fix="install the package again")
+    return paths
 
 
 def load_reader() -> TextChat:
@@ -29,6 +34,6 @@ def load_reader() -> TextChat:
 
     folder = base_folder()
     network = load_network(AutoModelForCausalLM, folder)
-    about = add_learned(network, weights_path())
+    about = " and ".join(f"{told['stages']}, seed {told['seed']}" for told in [add_learned(network, path) for path in learned_files()])
     tokenizer = load_processor(AutoTokenizer, folder)
-    return TextChat(network, tokenizer, f"SmolLM2-135M, trained ({', '.join(f'{key} {value}' for key, value in sorted(about.items()))})")
+    return TextChat(network, tokenizer, f"SmolLM2-135M, trained ({about})")

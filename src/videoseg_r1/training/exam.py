@@ -28,7 +28,8 @@ from videoseg_r1.rewards.matching import MIN_IOU, iou
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.rollouts import compact, draw
-from videoseg_r1.training.run import FINAL, write_whole
+from videoseg_r1.training.run import finals, write_whole
+from videoseg_r1.training.samples import without_thinking
 
 _AT_ONCE = 48
 _MAX_TOKENS = 384
@@ -61,8 +62,8 @@ def examine_run(recipe: Recipe, out: Path, num: int) -> dict[str, Any]:
     Raises: InvalidConfig: the network sees pictures. OutputError: the folder cannot be written.
     """
     report: dict[str, Any] = {}
-    for name in recipe.run.stages:
-        learner = load_learner(recipe, out / name / FINAL)
+    for number, name in enumerate(recipe.run.stages, 1):
+        learner = load_learner(recipe, finals(recipe, out)[:number])
         report[name] = {split: summary(examine(learner, split, num, recipe.reward)) for split in ("val", "ood")}
         report[name]["shuffled"] = summary(examine(learner, "val", num, recipe.reward, shuffled=True))
     write_whole(out / "exam.json", to_json(report))
@@ -76,7 +77,7 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
         learner: a network that reads text, and its tokenizer.
         split: of the world.
         num: how many questions; twelve kinds make one round.
-        reward: how answers are scored.
+        reward: how answers are scored, and whether thinking comes before them.
         shuffled: the control: every question meets the scene of another one.
     Raises: InvalidConfig: the network sees pictures.
     """
@@ -84,7 +85,11 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
         raise InvalidConfig("only a model that reads text is examined on the world", where=learner.family.name)
     samples = [draw_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)]) for seed in range(num)]
     scenes = samples[1:] + samples[:1] if shuffled else samples
-    prompts = [reasoning_prompt(scene.transcript, sample.query.text) for scene, sample in zip(scenes, samples, strict=True)]
+    prompts: list[Sequence[Message]] = [
+        reasoning_prompt(scene.transcript, sample.query.text) for scene, sample in zip(scenes, samples, strict=True)
+    ]
+    if not reward.thinking:
+        prompts = [without_thinking(prompt) for prompt in prompts]
     return [_mark(learner, sample, reply, reward) for sample, reply in zip(samples, answers(learner, prompts), strict=True)]
 
 

@@ -5,6 +5,7 @@ Not here: where weights are published (`models`), a network that only answers (`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,15 @@ from videoseg_r1.chat.families import FAMILIES, Family
 from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.lite.language import base_folder
 from videoseg_r1.lite.learned import add_learned
-from videoseg_r1.lite.reader import weights_path
+from videoseg_r1.lite.reader import learned_files
 from videoseg_r1.models import MODELS, locate
 from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
 from videoseg_r1.training.branches import ATTENTION
-from videoseg_r1.training.recipe import Model, Recipe
+from videoseg_r1.training.recipe import Model, Recipe, StageName
 
 ADAPTER = "adapter_config.json"
-READER = "reader"
-"""The source that is the trained model of the package itself, to go on from."""
+_NUM_LEARNED = {"smollm2": 0, "reader-sft": 1, "reader": 2}
+"""Sources that are the language model of `lite`, and how many of the files of what it learned are added to it."""
 LANGUAGE_LAYERS = r"(?:base_model\.model\.)?model\.(?:language_model\.)?layers\.\d+\.(?:self_attn|mlp|linear_attn)\.\w*proj\w*"
 """Linear layers of the language model in every family here, and of Llama; nothing of the vision tower is called so."""
 
@@ -43,7 +44,7 @@ class Learner:
 
 def source_folder(model: Model) -> Path:
     """Return the folder of the weights that a recipe starts from. Raises WeightsMissing, ModelError."""
-    if model.source in ("smollm2", READER):
+    if model.source in _NUM_LEARNED:
         return base_folder()
     return locate(MODELS[model.source]) if model.source in MODELS else Path(model.source)
 
@@ -53,31 +54,48 @@ def is_bfloat16(recipe: Recipe) -> bool:
     return recipe.run.precision == "bf16" and (torch.cuda.is_available() or cpu_has_bfloat16())
 
 
-def load_learner(recipe: Recipe, start: Path | None = None, *, compact: bool = False) -> Learner:
-    """Return the network of a recipe, ready to be trained, on the CPU.
+def load_source(model: Model, dtype: torch.dtype = torch.float32) -> Network:
+    """Return the network that a recipe starts from. Raises WeightsMissing, ModelError."""
+    folder = source_folder(model)
+    network = load_network(_classes(_family(folder))[0], folder, dtype)
+    num_learned = _NUM_LEARNED.get(model.source, 0)
+    for path in learned_files()[:num_learned] if num_learned else ():
+        add_learned(network, path)
+    return network
+
+
+def load_learner(recipe: Recipe, starts: Sequence[Path] = (), stage: StageName | None = None, *, compact: bool = False) -> Learner:
+    """Return the network of a recipe as earlier stages left it, on the CPU.
 
     Args:
-        start: folder of an earlier stage, weights or adapter; None starts from the recipe's source.
+        starts: folders of what they made, weights or adapters; without any, it is the recipe's source.
+        stage: the one that it is to be trained by; None is to ask it.
         compact: hold all weights in bfloat16, for engines that keep float32 copies of them (DeepSpeed).
     Raises: WeightsMissing, ModelError: the files are missing or cannot be used.
     """
-    adapter = start if start and (start / ADAPTER).is_file() else None
-    folder = source_folder(recipe.model) if adapter or start is None else start
-    family = FAMILIES.get(str(read_config(folder).get("model_type")))
+    adapter = starts[-1] if starts and (starts[-1] / ADAPTER).is_file() else None
+    whole = [folder for folder in starts if not (folder / ADAPTER).is_file()]
+    is_lora = stage is not None and getattr(recipe, stage).method == "lora"
     # what stays as it is needs no more, and DeepSpeed keeps float32 copies of what is trained
-    is_compact = is_bfloat16(recipe) and (compact or recipe.model.method == "lora")
-    network = load_network(_classes(family)[0], folder, torch.bfloat16 if is_compact else torch.float32)
-    if recipe.model.source == READER and (adapter or start is None):
-        add_learned(network, weights_path())
+    dtype = torch.bfloat16 if is_bfloat16(recipe) and (compact or is_lora) else torch.float32
+    folder = whole[-1] if whole else source_folder(recipe.model)
+    family = _family(folder)
+    network = load_network(_classes(family)[0], folder, dtype) if whole else load_source(recipe.model, dtype)
     network.set_attn_implementation(recipe.model.attention if family else ATTENTION)
     frozen = network.model.visual if family else network.get_input_embeddings()
-    frozen.requires_grad_(False)
     processor = load_processor(_classes(family)[1], folder)
     if family:
         processor.image_processor.do_resize = False  # pictures come at the size at which they are fed
-    if recipe.model.method == "lora":
+    if adapter or is_lora:
         network = _with_lora(network, recipe, adapter)
+    if adapter and not is_lora:
+        network = network.merge_and_unload().requires_grad_(True)
+    frozen.requires_grad_(False)
     return Learner(network, processor, family)
+
+
+def _family(folder: Path) -> Family | None:
+    return FAMILIES.get(str(read_config(folder).get("model_type")))
 
 
 def _classes(family: Family | None) -> tuple[Any, Any]:

@@ -53,15 +53,14 @@ class Model:
     """What is trained. The vision tower never is.
 
     Attributes:
-        source: "smollm2", "reader" (that with what the shipped one learned), a name of `models.MODELS`, or a folder.
-        method: "full" trains all weights of the language model, "lora" small additions to its layers.
-        rank, alpha, dropout: of LoRA.
+        source: "smollm2", "reader-sft" and "reader" (that with what the shipped one learned by examples, and then by rewards), a name
+            of `models.MODELS`, or a folder.
+        rank, alpha, dropout: of LoRA, in stages that use it.
         attention: implementation in transformers, for a model that sees; one that reads has its own (`branches`).
         checkpointing: compute activations twice instead of keeping them.
     """
 
     source: str
-    method: Literal["full", "lora"]
     rank: int
     alpha: int
     dropout: float
@@ -93,6 +92,7 @@ class Sft:
     """A stage of supervised training; `Grpo` has all of it as well.
 
     Attributes:
+        method: "full" trains all weights of the language model, "lora" small additions to its layers.
         samples: examples that it is drawn from; in SFT on the world, scenes with several questions each.
         steps: updates of the weights; 0 goes over all samples once.
         batch_size: samples (GRPO: prompts) per update, over all devices.
@@ -101,6 +101,7 @@ class Sft:
         log_steps, save_steps: updates between two rows of the curve, and between two checkpoints.
     """
 
+    method: Literal["full", "lora"]
     samples: int
     steps: int
     batch_size: int

@@ -1,4 +1,4 @@
-"""What a finished run on the world is released as: one file of weights, and its card, which is written from the files of the run.
+"""What a finished run on the world is released as: its weights in small files, and its card, which is written from the files of the run.
 
 The card says what was taught from what, how, how long it took, what the result scores, and where it ends. Not here: the run (`run`),
 asking the questions (`exam`).
@@ -12,12 +12,12 @@ from statistics import fmean
 from typing import Any
 
 from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.lite.learned import pack_learned
+from videoseg_r1.lite.learned import pack_adapter, pack_learned
 from videoseg_r1.pretrained import load_network
 from videoseg_r1.training.curves import SECONDS, read_curve
 from videoseg_r1.training.network import load_learner, source_folder
 from videoseg_r1.training.recipe import Recipe
-from videoseg_r1.training.run import CURVE, FINAL, write_whole
+from videoseg_r1.training.run import CURVE, finals, write_whole
 
 _COLUMNS = {"sft": "loss", "grpo": "reward"}
 _SETTINGS = {"sft": ("steps", "batch_size", "learning_rate"), "grpo": ("steps", "batch_size", "num_generations", "learning_rate", "beta")}
@@ -34,22 +34,32 @@ _LIMITS = """- It reads a transcript and sees no picture: what perception missed
 - It may name a thing where there is none, above all where something similar is there."""
 
 
-def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> tuple[Path, Path]:
-    """Write OUT/reader.safetensors and OUT/reader.md, and return their paths.
+def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> list[Path]:
+    """Write OUT/reader.safetensors (what all weights learned), OUT/reader-adapter.safetensors (what LoRA did) and OUT/reader.md.
 
+    Returns: the paths; a run in which all stages were trained alike has one file of weights.
     Raises: InvalidConfig: the network sees pictures. WeightsMissing, ModelError: its files cannot be read. OutputError: the folder
         cannot be written.
     """
-    learner = load_learner(recipe, out / recipe.run.stages[-1] / FINAL)
+    learner = load_learner(recipe)
     if learner.family is not None:
         raise InvalidConfig("only a model that reads text is released", where=learner.family.name)
-    after = learner.network.merge_and_unload() if recipe.model.method == "lora" else learner.network
-    weights, told = out / "reader.safetensors", out / "reader.md"
-    about = {"base": recipe.model.source, "seed": str(recipe.run.seed), "stages": " ".join(recipe.run.stages)}
-    before = load_network(type(after), source_folder(recipe.model))
-    pack_learned(before, after, weights, about)
-    write_whole(told, card(recipe, out, exam))
-    return weights, told
+    stages: dict[str, Path] = dict(zip(recipe.run.stages, finals(recipe, out), strict=True))
+    written: list[Path] = []
+    for method, name in (("full", "reader.safetensors"), ("lora", "reader-adapter.safetensors")):
+        chosen = [stage for stage in stages if getattr(recipe, stage).method == method]
+        if not chosen:
+            continue
+        about = {"base": recipe.model.source, "seed": str(recipe.run.seed), "stages": " ".join(chosen)}
+        last = stages[chosen[-1]]
+        if method == "full":
+            before, after = (load_network(type(learner.network), folder) for folder in (source_folder(recipe.model), last))
+            pack_learned(before, after, out / name, about)
+        else:
+            pack_adapter(last / "adapter_model.safetensors", recipe.model.alpha / recipe.model.rank, out / name, about)
+        written.append(out / name)
+    write_whole(out / "reader.md", card(recipe, out, exam))
+    return [*written, out / "reader.md"]
 
 
 def card(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> str:
@@ -63,7 +73,7 @@ def card(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> st
     rows = [
         "# The reader of lite",
         "",
-        f"What `{model.source}` learned by `videoseg train` ({_METHODS[model.method]}), as differences of half a byte each.",
+        f"What `{model.source}` learned by `videoseg train`. A stage of all weights is kept as differences of half a byte each.",
         "",
         f"- Data: {recipe.data.source}, drawn at random by this package; no download, no real video.",
         f"- Seed: {recipe.run.seed}. Precision: {_PRECISIONS[recipe.run.precision]}.",
@@ -93,7 +103,7 @@ def _stage(recipe: Recipe, out: Path, stage: str) -> str:
     column, chosen = _COLUMNS[stage], getattr(recipe, stage)
     values = [float(row[column]) for row in rows if row.get(column)]
     tenth = max(1, len(values) // 10)
-    told = ", ".join(f"{setting} {getattr(chosen, setting):g}" for setting in _SETTINGS[stage])
+    told = ", ".join([*(f"{setting} {getattr(chosen, setting):g}" for setting in _SETTINGS[stage]), _METHODS[chosen.method]])
     minutes = float(rows[-1].get(SECONDS) or 0) / 60
     return (
         f"- Stage {stage}: {told}; {column} {fmean(values[:tenth]):.3f} in the first tenth, {fmean(values[-tenth:]):.3f} in the last; "

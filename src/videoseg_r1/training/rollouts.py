@@ -36,6 +36,8 @@ def compact(network: Network, dtype: torch.dtype) -> Network:
     twin = copy.deepcopy(network)
     for module in twin.modules():
         vars(module).pop("forward", None)  # what a trainer has put there still goes to the original
+    if dtype == torch.float32 and hasattr(twin, "merge_and_unload"):
+        twin = twin.merge_and_unload()  # a low-rank change of bfloat16 weights would be lost in their rounding
     twin.set_attn_implementation(ATTENTION if _is_text_only(twin) else "eager")  # "sdpa" is slower at one query a row
     return twin.to(dtype)
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from videoseg_r1.documents import read_json, to_json
 from videoseg_r1.errors import InvalidConfig, OutputError, OutputExists
 from videoseg_r1.training.checkpoints import latest
-from videoseg_r1.training.recipe import Recipe
+from videoseg_r1.training.recipe import Recipe, StageName
 
 FINAL, CURVE = "final", "curve.csv"
 _RECIPE = "recipe.json"
@@ -44,16 +44,17 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, progress: Callable
     disable_progress_bars()
     if recipe.run.tracker == "trackio":
         os.environ.setdefault("TRACKIO_DIR", str(out.absolute() / "trackio"))
-    start: Path | None = None
     with quiet():
-        for name in recipe.run.stages:
-            final = out / name / FINAL
+        for number, name in enumerate(recipe.run.stages):
+            *earlier, final = finals(recipe, out)[: number + 1]
             if not final.is_dir():
-                _run_stage(recipe, name, out / name, start, progress)
-            start = final
-    if start is None:
-        raise InvalidConfig("a recipe without stages", where="run.stages")
-    return start
+                _run_stage(recipe, name, out / name, earlier, progress)
+    return finals(recipe, out)[-1]
+
+
+def finals(recipe: Recipe, out: Path) -> list[Path]:
+    """Return the folders of what the stages of a run make, in their order."""
+    return [out / name / FINAL for name in recipe.run.stages]
 
 
 def last_rows(recipe: Recipe, out: Path) -> dict[str, dict[str, float]]:
@@ -64,7 +65,9 @@ def last_rows(recipe: Recipe, out: Path) -> dict[str, dict[str, float]]:
     return {name: {key: float(value) for key, value in row.items() if value} for name, row in rows.items()}
 
 
-def _run_stage(recipe: Recipe, name: str, folder: Path, start: Path | None, progress: Callable[[str, int, int], None] | None) -> None:
+def _run_stage(
+    recipe: Recipe, name: StageName, folder: Path, earlier: Sequence[Path], progress: Callable[[str, int, int], None] | None
+) -> None:
     from transformers import PrinterCallback
 
     from videoseg_r1.training.checkpoints import OwnRhythm
@@ -73,7 +76,7 @@ def _run_stage(recipe: Recipe, name: str, folder: Path, start: Path | None, prog
     from videoseg_r1.training.stages import grpo_stage, sft_stage
 
     deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false") == "true"
-    learner = load_learner(recipe, start, compact=deepspeed)
+    learner = load_learner(recipe, earlier, name, compact=deepspeed)
     trainer: Any = {"sft": sft_stage, "grpo": grpo_stage}[name](recipe, learner, folder)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(OwnRhythm())

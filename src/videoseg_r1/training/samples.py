@@ -36,6 +36,7 @@ _READERS = {"ref_youtube_vos": ref_youtube_vos.load, "mevis": mevis.load, "ref_d
 _KEPT = 64
 _PER_SCENE, _PER_EASY_SCENE, _NUM_SENTENCES = 10, 6, 16
 _NO_THINKING = "Do not think first: write the part in <answer> and nothing else."
+_SCENES_OF_A_RUN = 100_000
 _FPS = 6.0
 """Frames a second that the clips are taken to have: every 5th of 30. It is only shown to the model."""
 
@@ -130,8 +131,13 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
         fix = "use the world with a language model, and clips with a vision-language model"
         raise InvalidConfig("these data are not for this model", where=f"data.source = {data.source}", fix=fix)
     if family is None:
-        return WorldExamples(num, first, budget=data.budget)
+        return WorldExamples(num, first_scene(recipe) + first, budget=data.budget)
     return ClipExamples(_READERS[data.source](data.root), num, family, _budgets(data), recipe.run.seed + first)
+
+
+def first_scene(recipe: Recipe) -> int:
+    """Return the seed of the first scene of a run: runs with different seeds see different scenes."""
+    return recipe.run.seed * _SCENES_OF_A_RUN
 
 
 def scene_questions(seed: int, *, easy: bool = False, thinking: bool = True) -> list[Example]:
@@ -152,16 +158,17 @@ def scene_questions(seed: int, *, easy: bool = False, thinking: bool = True) -> 
     ]
 
 
-def scene_rows(num: int, *, thinking: bool, num_easy: int = 0) -> Any:
+def scene_rows(num: int, *, thinking: bool, num_easy: int = 0, first: int = 0) -> Any:
     """Return a lazy data set with all questions about a scene in each row, for `taught.TaughtScenes`.
 
     Args:
         num, thinking: as for `rows`.
         num_easy: how many easy scenes come first.
+        first: the seed of number 0.
     """
 
     def make(number: int) -> dict[str, Any]:
-        examples = scene_questions(number, easy=number < num_easy, thinking=thinking)
+        examples = scene_questions(first + number, easy=number < num_easy, thinking=thinking)
         return {SCENE: [_row(example, thinking, taught=True) for example in examples]}
 
     return _lazy(num, make)
@@ -191,7 +198,7 @@ def _lazy(num: int, make: Callable[[int], dict[str, Any]]) -> Any:
 
 
 def _row(example: Example, thinking: bool, *, taught: bool) -> dict[str, Any]:
-    messages = example.messages if thinking else (*example.messages[:-1], _told(example.messages[-1]))
+    messages = example.messages if thinking else without_thinking(example.messages)
     reply = example.reply if thinking else example.reply[example.reply.index(ANSWER) :]
     pictures = [part for message in messages for part in message.parts if not isinstance(part, str)]
     row: dict[str, Any] = {"prompt": [_turn(message, blocks=bool(pictures)) for message in messages]}
@@ -204,8 +211,10 @@ def _row(example: Example, thinking: bool, *, taught: bool) -> dict[str, Any]:
     return row | {"truth": example.truth.to_dict() if example.truth else None}
 
 
-def _told(message: Message) -> Message:
-    return Message(message.role, (*message.parts, f"\n{_NO_THINKING}"))
+def without_thinking(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return a conversation whose last message asks for the answer alone."""
+    *earlier, last = messages
+    return (*earlier, Message(last.role, (*last.parts, f"\n{_NO_THINKING}")))
 
 
 def _turn(message: Message, *, blocks: bool) -> dict[str, Any]:

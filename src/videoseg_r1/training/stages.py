@@ -31,7 +31,7 @@ from videoseg_r1.training.launch import vllm_settings
 from videoseg_r1.training.network import Learner, is_bfloat16
 from videoseg_r1.training.recipe import Recipe, Sft
 from videoseg_r1.training.rollouts import compact, draw
-from videoseg_r1.training.samples import examples_of, rows, scene_rows
+from videoseg_r1.training.samples import examples_of, first_scene, rows, scene_rows
 from videoseg_r1.training.taught import PackScenes, TaughtScenes
 
 
@@ -127,7 +127,7 @@ def sft_stage(recipe: Recipe, learner: Learner, folder: Path) -> SftStage | Taug
     if learner.family is None:
         return TaughtScenes(
             args=TrainingArguments(**arguments),
-            train_dataset=scene_rows(stage.samples, thinking=thinking, num_easy=recipe.data.num_easy),
+            train_dataset=scene_rows(stage.samples, thinking=thinking, num_easy=recipe.data.num_easy, first=first_scene(recipe)),
             data_collator=PackScenes(learner.tokenizer),
             **common,
         )
