@@ -130,16 +130,18 @@ def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerCo
 
 
 def _lite_reader(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+    from videoseg_r1.lite.matcher import Matcher
+    from videoseg_r1.lite.opinion import SecondOpinion
     from videoseg_r1.lite.reader import load_reader
     from videoseg_r1.lite.segmenter import LiteSegmenter
     from videoseg_r1.lite.speaker import TranscriptVoter, transcript_question
     from videoseg_r1.reasoner import ChatReasoner
 
     prompts = (TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, FORMAT_REMINDER)
-    chat = cache(load_reader)
+    chat, matcher = cache(load_reader), Matcher()
     return Stages(
         sampler=lambda seed: HierarchicalSampler(TranscriptVoter(chat(), seed), sampler, seed),
-        reasoner=lambda seed: ChatReasoner(chat(), seed, ask=transcript_question),
+        reasoner=lambda seed: SecondOpinion(ChatReasoner(chat(), seed, ask=transcript_question), matcher),
         segmenter=LiteSegmenter,
         propagator=propagator,
         settings={"prompts": {one.id: one.sha256 for one in prompts}},
@@ -224,9 +226,9 @@ def _sentences_weights() -> Path:
 
 
 def _reader_weights() -> Path:
-    from videoseg_r1.lite.reader import weights_path
+    from videoseg_r1.lite.reader import learned_files
 
-    return weights_path()
+    return learned_files()[0]
 
 
 _APACHE = "Apache-2.0"
@@ -249,10 +251,10 @@ PRESETS: dict[str, Preset] = {
         on_gpu=False,
     ),
     "lite-reader": Preset(
-        "as lite, and a language model trained here reads what perception sees",
+        "a language model trained here reads what frozen perception sees; where it finds nothing, the matcher is asked",
         _lite_reader,
         "memory",
-        (_FEATURES, _SALIENCY, _READER),
+        (_FEATURES, _SALIENCY, _SENTENCES, _READER),
         2.0,
         on_gpu=False,
     ),

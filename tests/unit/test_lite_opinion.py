@@ -1,0 +1,43 @@
+"""The second opinion: asked only where the first finds nothing, and both must find nothing before nothing is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from videoseg_r1.lite.opinion import SecondOpinion
+from videoseg_r1.types import Box, Cue, Reasoning
+
+_CUE = Cue(Box(1, 2, 3, 4))
+
+
+class Fixed:
+    def __init__(self, text, *cues, failed=False):
+        self.answer = Reasoning(text, cues, num_tokens=len(text.split()), presence=float(bool(cues)), failed=failed)
+        self.asked = 0
+
+    def reason(self, target, context, query):
+        self.asked += 1
+        return self.answer
+
+
+def test_who_found_something_is_believed():
+    first, second = Fixed("So 1.", _CUE), Fixed("Nothing.")
+    assert SecondOpinion(first, second).reason(None, None, "the dog") is first.answer
+    assert second.asked == 0
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_where_the_first_finds_nothing_the_second_is_asked_and_the_answer_says_so(failed):
+    found = SecondOpinion(Fixed("So none.", failed=failed), Fixed("It looks like one.", _CUE)).reason(None, None, "the dog")
+    assert found.cues == (_CUE,)
+    assert not found.failed
+    assert "So none." in found.text
+    assert "It looks like one." in found.text
+    assert found.num_tokens == 6
+    assert any("matcher" in note for note in found.notes)
+
+
+def test_nothing_is_answered_where_both_find_nothing():
+    found = SecondOpinion(Fixed("So none."), Fixed("None looks like it.")).reason(None, None, "the dog")
+    assert found.cues == ()
+    assert found.presence == 0
