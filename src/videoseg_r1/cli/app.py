@@ -19,6 +19,7 @@ from videoseg_r1.cli.models import models
 from videoseg_r1.cli.propagate import propagate
 from videoseg_r1.cli.rate import rate
 from videoseg_r1.cli.replay import replay
+from videoseg_r1.cli.reproduce import reproduce
 from videoseg_r1.cli.segment import segment
 from videoseg_r1.cli.terminal import Outcome
 from videoseg_r1.cli.train import train
@@ -29,6 +30,7 @@ VERBS: dict[str, Callable[..., Outcome]] = {
     "propagate": propagate,
     "eval": evaluate,
     "train": train,
+    "reproduce": reproduce,
     "rate": rate,
     "export": export,
     "replay": replay,

@@ -14,7 +14,7 @@ from videoseg_r1.errors import ModelError
 from videoseg_r1.lite.perception import scene_of
 from videoseg_r1.lite.regions import Region
 from videoseg_r1.lite.scoring import Judgement, judge
-from videoseg_r1.lite.tracks import follow
+from videoseg_r1.lite.tracks import Track, follow
 from videoseg_r1.lite.transcript import describe
 from videoseg_r1.lite.words import Query, understand
 from videoseg_r1.masks.geometry import center_of, negative_point_of
@@ -27,7 +27,8 @@ from videoseg_r1.types import Cue, Frame, Reasoning
 LOOKS = 8
 """Frames looked at in the whole video, and in the segment that a question is about."""
 _KNOWN = 0.6  # similarity from which a noun is in the vocabulary, so that not seeing it means something
-_PRESENT = 0.5
+PRESENT = 0.5
+"""Presence from which something is answered."""
 _HALF_EVIDENCE = 0.05  # class evidence at which presence is 0.5, as a share of the strongest class that was seen
 
 
@@ -113,11 +114,9 @@ class Matcher:
         scene = scene_of(context.video, self._device)
         frames = looks(context.video.num_frames, context.pick.segment)
         tracks = follow(scene.scan(context.video, sorted({*frames, target.index})))
-        here = [track for track in tracks if target.index in track.regions]
         wanted = understand(query)
-        judged = judge(wanted, here, target.index)
-        presence = _presence(wanted, judged)
-        found = judged[:1] if presence >= _PRESENT else []
+        judged, presence = match(wanted, tracks, target.index)
+        found = judged[:1] if presence >= PRESENT else []
         size = target.rgb.shape[1], target.rgb.shape[0]
         cues = [cue_of(j.region, size) for j in found]
         text = _thinking(wanted, judged, found, target.index, context.video.num_frames, size)
@@ -126,6 +125,15 @@ class Matcher:
         if isinstance(reasoning, ParseFailure):
             raise ModelError("The matcher's own reply cannot be read", where=reasoning.kind, why=reasoning.detail)
         return Reasoning(reasoning.text, reasoning.cues, reasoning.num_tokens, reply, presence, notes=reasoning.notes)
+
+
+def match(query: Query, tracks: Sequence[Track], index: int) -> tuple[list[Judgement], float]:
+    """Return the things that are seen in frame `index`, the best fit first, and how sure it is that what is asked for is among them.
+
+    From `PRESENT` on, 0..1, the first one is meant.
+    """
+    judged = judge(query, [track for track in tracks if index in track.regions], index)
+    return judged, _presence(query, judged)
 
 
 def _presence(query: Query, judged: Sequence[Judgement]) -> float:

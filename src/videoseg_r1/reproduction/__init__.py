@@ -1,0 +1,1 @@
+"""The paper's ablations in small, with the reader of `lite`: what is compared, and the tables. Commands: `videoseg reproduce`."""

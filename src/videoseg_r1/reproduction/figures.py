@@ -1,0 +1,50 @@
+"""A mean with its confidence interval, and how both stand in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+
+_LEVEL = 0.95
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The mean of some values, the bounds of its 95 % bootstrap interval, and how many values there are."""
+
+    mean: float
+    low: float
+    high: float
+    num: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]" if self.num else "none"
+
+
+def figure(values: Sequence[float]) -> Figure:
+    """Return the mean of values with its percentile bootstrap interval, always the same for the same values."""
+    found = np.asarray(values, np.float64)
+    if len(found) < 2 or np.ptp(found) == 0:
+        mean = float(found.mean()) if len(found) else 0.0
+        return Figure(mean, mean, mean, len(found))
+    drawn = bootstrap((found,), np.mean, n_resamples=_RESAMPLES, confidence_level=_LEVEL, method="percentile", rng=np.random.default_rng(0))
+    return Figure(float(found.mean()), float(drawn.confidence_interval.low), float(drawn.confidence_interval.high), len(found))
+
+
+def difference(one: Sequence[float], other: Sequence[float]) -> Figure:
+    """Return by how much values are better than others of the same samples: the figure of the pairs' differences."""
+    return figure([a - b for a, b in zip(one, other, strict=True)])
+
+
+def row(name: str, cells: Sequence[object]) -> str:
+    """Return a row of a Markdown table."""
+    return f"| {name} | {' | '.join(map(str, cells))} |"
+
+
+def head(names: Sequence[str]) -> list[str]:
+    """Return the head of a Markdown table."""
+    return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]

