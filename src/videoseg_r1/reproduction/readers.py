@@ -1,7 +1,7 @@
 """The readers that are compared: what ships, and what it is without one part of the method.
 
 All start from the same stage of examples. What each learned after it is a small file that ships with the package; a file that is not
-there is a row that was not trained, and the tables say so. Not here: training them (docs/training.md has the commands).
+there is a row that was not trained, and the tables say so. Not here: training them (`videoseg train`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Variant:
 
     Attributes:
         name: in the tables.
-        file: what it learned beyond the shipped examples, in the folder of `files`; "" for nothing.
+        file: what it learned beyond the shipped examples, in the folder of the shipped weights; "" for nothing.
         thinking: whether it thinks before it answers.
     """
 

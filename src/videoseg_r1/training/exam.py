@@ -76,7 +76,7 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
     Args:
         learner: a network that reads text, and its tokenizer.
         split: of the world.
-        num: how many questions; twelve kinds make one round.
+        num: how many questions; thirteen kinds make one round.
         reward: how answers are scored, and whether thinking comes before them.
         shuffled: the control: every question meets the scene of another one.
     Raises: InvalidConfig: the network sees pictures.

@@ -24,7 +24,8 @@ from videoseg_r1.training.recipe import Model, Recipe, StageName
 
 ADAPTER = "adapter_config.json"
 _NUM_LEARNED = {"smollm2": 0, "reader-sft": 1, "reader": 2}
-"""Sources that are the language model of `lite`, and how many of the files of what it learned are added to it."""
+"""Sources that are the language model of `lite`, and how many of the files of what it learned are added to it, if there are as
+many: as long as none was learned by rewards, the last two are the same."""
 LANGUAGE_LAYERS = r"(?:base_model\.model\.)?model\.(?:language_model\.)?layers\.\d+\.(?:self_attn|mlp|linear_attn)\.\w*proj\w*"
 """Linear layers of the language model in every family here, and of Llama; nothing of the vision tower is called so."""
 
