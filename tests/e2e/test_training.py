@@ -79,7 +79,7 @@ def test_the_smoke_recipe_runs_both_stages(llama: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sft", "grpo", "files"),
-    [("full", "full", ["reader"]), ("full", "lora", ["reader", "reader-adapter"]), ("lora", "lora", ["reader-adapter"])],
+    [("full", "full", ["reader"]), ("full", "lora", ["reader", "reader-rewards"]), ("lora", "lora", ["reader-rewards"])],
 )
 def test_a_run_is_reproduced_examined_and_released_with_its_card(
     llama: Path, tmp_path: Path, sft: str, grpo: str, files: list[str]

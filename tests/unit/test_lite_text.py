@@ -23,7 +23,7 @@ from videoseg_r1.lite.saliency import load_saliency
 from videoseg_r1.lite.scoring import judge
 from videoseg_r1.lite.sentences import load_encoder, model_folder
 from videoseg_r1.lite.tracks import Track, follow, likeness
-from videoseg_r1.lite.transcript import describe, likely_classes, name_words, transcript
+from videoseg_r1.lite.transcript import describe, label_words, likely_classes, name_words, transcript
 from videoseg_r1.lite.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
 from videoseg_r1.lite.words import noun_phrase, understand
 from videoseg_r1.types import Box
@@ -178,10 +178,37 @@ def test_a_line_says_what_where_and_when():
     assert text.splitlines() == ["1 things seen in 2 of 10 frames; boxes at frame 6.", f"1. {line}"]
 
 
-def test_names_that_may_be_meant_as_well_come_after_or():
-    told = {"hare": 0.4, "wild boar": 0.3, "pillow": 0.2}
+def seen_as(told: dict[str, float]) -> np.ndarray:
     classes = np.zeros(1000, np.float32)
     classes[[class_names().index(name) for name in told]] = list(told.values())
+    return classes
+
+
+@pytest.mark.parametrize(
+    ("told", "line", "label"),
+    [
+        ({"tank": 0.4}, "tank 0.40", "tank"),
+        (
+            {"Australian terrier": 0.34, "ox": 0.16},
+            "animal 0.50, perhaps Australian terrier 0.34, ox 0.16",
+            "animal, perhaps Australian terrier",
+        ),
+        (
+            {"sunglasses": 0.3, "unicycle": 0.25},
+            "person 0.55, perhaps sunglasses 0.30 or unicycle 0.25",
+            "person, perhaps sunglasses or unicycle",
+        ),
+        ({"barrow": 0.15, "pot": 0.14}, "perhaps barrow 0.15 or pot 0.14", "perhaps barrow or pot"),
+        ({"bluetick": 0.33, "kelpie": 0.24}, "bluetick 0.33 or kelpie 0.24 (animal 0.57)", "bluetick or kelpie"),
+    ],
+)
+def test_a_name_that_may_be_wrong_is_told_as_a_guess_after_the_sort_that_is_sure(told: dict[str, float], line: str, label: str):
+    assert name_words(seen_as(told)) == line
+    assert label_words(seen_as(told)) == label
+
+
+def test_names_that_may_be_meant_as_well_come_after_or():
+    classes = seen_as({"hare": 0.4, "wild boar": 0.3, "pillow": 0.2})
     assert name_words(classes) == "hare 0.40 or wild boar 0.30, pillow 0.20 (animal 0.70)"
     assert likely_classes(classes) == ["hare", "wild boar"]
     assert likely_classes(classes * (classes > 0.35)) == ["hare"]

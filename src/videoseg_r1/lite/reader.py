@@ -8,6 +8,9 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+import torch
+
+from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.errors import WeightsMissing
 from videoseg_r1.lite.language import base_folder
 from videoseg_r1.lite.learned import add_learned
@@ -16,7 +19,9 @@ from videoseg_r1.pretrained import load_network, load_processor
 
 WEIGHTS = Path(str(resources.files("videoseg_r1.lite") / "weights"))
 """Folder of what was learned."""
-_LEARNED = ("reader.safetensors",)  # by examples; what is learned by rewards comes after it
+_LEARNED = ("reader.safetensors", "reader-examples.safetensors")
+NUM_BY_EXAMPLES = 2
+"""How many of the files of what was learned, the first ones, were learned by examples; the others by rewards."""
 
 
 def learned_files() -> list[Path]:
@@ -35,5 +40,7 @@ def load_reader() -> TextChat:
     folder = base_folder()
     network = load_network(AutoModelForCausalLM, folder)
     about = " and ".join(f"{told['stages']}, seed {told['seed']}" for told in [add_learned(network, path) for path in learned_files()])
+    if cpu_has_bfloat16():
+        network = network.to(torch.bfloat16)  # a token takes as long as reading all weights
     tokenizer = load_processor(AutoTokenizer, folder)
     return TextChat(network, tokenizer, f"SmolLM2-135M, trained ({about})")

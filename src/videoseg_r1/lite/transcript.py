@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from videoseg_r1.lite.regions import PALETTE, Region
 from videoseg_r1.lite.tracks import Track
-from videoseg_r1.lite.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
+from videoseg_r1.lite.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership, narrow_concept
 from videoseg_r1.masks.geometry import center_of
 from videoseg_r1.prompts import CANONICAL
 
@@ -26,6 +26,8 @@ _GROWS = 0.005  # log area per frame
 _RIVALS = 0.6  # of the probability of the first class: another one with that much may be meant as well
 _DOUBTFUL = 0.1  # a class with less is not told
 _DOUBTFUL_CONCEPT = 0.3  # a wide concept with less is not told
+_SURE_CONCEPT = 0.5  # probability from which a wide concept holds
+_GUESS, _UNSURE = 0.2, 0.4  # a first class with less says nothing, or is one of its sort that may be another
 _STEADY = 2  # looks: a motion that was seen less often may be noise
 _AHEAD = 0.03  # of the frame's width
 
@@ -87,15 +89,38 @@ def colour_words(fractions: npt.NDArray[np.float32]) -> str:
 
 
 def name_words(classes: npt.NDArray[np.float32]) -> str:
-    """Return up to three class names with their probability, then the wide concept that explains most.
+    """Return up to three class names with their probability, and the wide concept that explains most.
 
-    Names that may be meant as well as the first come after "or": a reader that is bad at numbers should not have to compare them.
+    What a reader that is bad at numbers would have to find out by comparing them is said in words: names that may be meant as well as
+    the first come after "or", and behind "perhaps" stands what is not to be relied on, after the wide concept where that is.
     """
     concept, share = wide_concept(classes)
-    kind = f" ({concept} {share:.2f})" if share >= _DOUBTFUL_CONCEPT else ""
     shown, num_rivals = shown_classes(classes), len(likely_classes(classes))
     told = [f"{name} {value:.2f}" for name, value in shown]
-    return ", ".join([" or ".join(told[:num_rivals]), *told[num_rivals:]]) + kind
+    names = ", ".join([" or ".join(told[:num_rivals]), *told[num_rivals:]])
+    if is_unclear(classes) and share >= _SURE_CONCEPT:
+        return f"{concept} {share:.2f}, perhaps {names}"
+    return ("perhaps " if is_unclear(classes) else "") + names + (f" ({concept} {share:.2f})" if share >= _DOUBTFUL_CONCEPT else "")
+
+
+def label_words(classes: npt.NDArray[np.float32]) -> str:
+    """Return what a thing looks like without the numbers, as its line begins."""
+    likely = " or ".join(likely_classes(classes))
+    sure = sure_concept(classes)
+    return f"{f'{sure}, ' if sure else ''}perhaps {likely}" if is_unclear(classes) else likely
+
+
+def is_unclear(classes: npt.NDArray[np.float32]) -> bool:
+    """Return whether the first name may well be wrong: it is no more than a guess, or one of several within a concept that is sure."""
+    shown = shown_classes(classes)
+    is_one_sort = len(shown) > 1 and len({narrow_concept(name) for name, _ in shown}) == 1
+    return shown[0][1] < _GUESS or (shown[0][1] < _UNSURE and bool(sure_concept(classes)) and not is_one_sort)
+
+
+def sure_concept(classes: npt.NDArray[np.float32]) -> str:
+    """Return the wide concept that explains most, "" where that is little."""
+    concept, share = wide_concept(classes)
+    return concept if share >= _SURE_CONCEPT else ""
 
 
 def likely_classes(classes: npt.NDArray[np.float32]) -> list[str]:

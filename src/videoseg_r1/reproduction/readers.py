@@ -56,7 +56,7 @@ VARIANTS: Mapping[str, Variant] = {
         Variant("SFT"),
         Variant("SFT without thinking", "sft-without-thinking.safetensors", thinking=False),
         Variant("RL without thinking", "rl-without-thinking.safetensors", thinking=False),
-        Variant("RL with thinking", "reader-adapter.safetensors"),
+        Variant("RL with thinking", "reader-rewards.safetensors"),
         Variant("RL with thinking, second seed", "rl-second-seed.safetensors"),
         Variant("RL without length penalty", "rl-without-penalty.safetensors"),
     )

@@ -123,19 +123,22 @@ def _attend(
     ends: tuple[int, ...] | None = more.pop("branch_ends", None)
     if ends is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **more)
-    repeats = query.shape[1] // key.shape[1]
+    repeats, dtype = query.shape[1] // key.shape[1], query.dtype
+    if query.device.type == "cpu":  # where the gradient of attention takes twice as long in bfloat16
+        query, key, value = query.float(), key.float(), value.float()
     scale, start = more.get("scaling"), ends[0]
     lengths = [start, *(last - first for first, last in pairwise(ends))]
     # `split`, because the gradient of a slice is a whole tensor of zeros for each
     (query, *queries), (key, *keys), (value, *values) = (
         part.split(lengths, 2) for part in (query, key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1))
     )
-    parts = [F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale)]
-    for length, own_query, own_key, own_value in zip(lengths[1:], queries, keys, values, strict=True):
-        seen = torch.cat([key, own_key], 2), torch.cat([value, own_value], 2)
-        mask = torch.ones(length, start + length, dtype=torch.bool, device=query.device).tril(start)
-        parts.append(F.scaled_dot_product_attention(own_query, *seen, attn_mask=mask, scale=scale))
-    return torch.cat(parts, 2).transpose(1, 2).contiguous(), None
+    with torch.autocast(query.device.type, enabled=False):
+        parts = [F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale)]
+        for length, own_query, own_key, own_value in zip(lengths[1:], queries, keys, values, strict=True):
+            seen = torch.cat([key, own_key], 2), torch.cat([value, own_value], 2)
+            mask = torch.ones(length, start + length, dtype=torch.bool, device=query.device).tril(start)
+            parts.append(F.scaled_dot_product_attention(own_query, *seen, attn_mask=mask, scale=scale))
+    return torch.cat(parts, 2).transpose(1, 2).to(dtype).contiguous(), None
 
 
 AttentionInterface.register(ATTENTION, _attend)

@@ -16,16 +16,15 @@ from videoseg_r1.chat.families import FAMILIES, Family
 from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.lite.language import base_folder
 from videoseg_r1.lite.learned import add_learned
-from videoseg_r1.lite.reader import learned_files
+from videoseg_r1.lite.reader import NUM_BY_EXAMPLES, learned_files
 from videoseg_r1.models import MODELS, locate
 from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
 from videoseg_r1.training.branches import ATTENTION
 from videoseg_r1.training.recipe import Model, Recipe, StageName
 
 ADAPTER = "adapter_config.json"
-_NUM_LEARNED = {"smollm2": 0, "reader-sft": 1, "reader": 2}
-"""Sources that are the language model of `lite`, and how many of the files of what it learned are added to it, if there are as
-many: as long as none was learned by rewards, the last two are the same."""
+_LEARNED = {"smollm2": 0, "reader-sft": NUM_BY_EXAMPLES, "reader": None}
+"""Sources that are the language model of `lite`, and how many of the files of what it learned are added to it; None is all."""
 LANGUAGE_LAYERS = r"(?:base_model\.model\.)?model\.(?:language_model\.)?layers\.\d+\.(?:self_attn|mlp|linear_attn)\.\w*proj\w*"
 """Linear layers of the language model in every family here, and of Llama; nothing of the vision tower is called so."""
 
@@ -45,7 +44,7 @@ class Learner:
 
 def source_folder(model: Model) -> Path:
     """Return the folder of the weights that a recipe starts from. Raises WeightsMissing, ModelError."""
-    if model.source in _NUM_LEARNED:
+    if model.source in _LEARNED:
         return base_folder()
     return locate(MODELS[model.source]) if model.source in MODELS else Path(model.source)
 
@@ -58,11 +57,12 @@ def is_bfloat16(recipe: Recipe) -> bool:
 def load_source(model: Model, dtype: torch.dtype = torch.float32) -> Network:
     """Return the network that a recipe starts from. Raises WeightsMissing, ModelError."""
     folder = source_folder(model)
-    network = load_network(_classes(_family(folder))[0], folder, dtype)
-    num_learned = _NUM_LEARNED.get(model.source, 0)
-    for path in learned_files()[:num_learned] if num_learned else ():
+    num_learned = _LEARNED.get(model.source, 0)
+    learned = [] if num_learned == 0 else learned_files()[:num_learned]
+    network = load_network(_classes(_family(folder))[0], folder, torch.float32 if learned else dtype)
+    for path in learned:
         add_learned(network, path)
-    return network
+    return network.to(dtype)  # small changes of weights in bfloat16 would be lost in their rounding
 
 
 def load_learner(recipe: Recipe, starts: Sequence[Path] = (), stage: StageName | None = None, *, compact: bool = False) -> Learner:

@@ -78,6 +78,8 @@ class Data:
         ratings: what `videoseg rate --json` said about the clips, "" for a medium budget everywhere; the world knows its difficulty.
         budget: from difficulty to tokens.
         num_easy: easy scenes of the world that SFT begins with: what is looked for is learned sooner where there is little to see.
+        seen_every: of so many questions of GRPO about the world, one is about what perception writes of the scene drawn as a video;
+            0 for none.
     """
 
     source: Literal["world", "ref_youtube_vos", "mevis", "ref_davis17"]
@@ -85,6 +87,7 @@ class Data:
     ratings: str
     budget: BudgetMode
     num_easy: int
+    seen_every: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ _SPLITS = {
     "shuffled": "control: scenes shuffled",
 }
 _PRECISIONS = {"bf16": "bf16 where the processor has it, else float32", "fp32": "float32"}
+_ADAPTERS = {"sft": "reader-examples.safetensors", "grpo": "reader-rewards.safetensors"}
 _METHODS = {"full": "all weights but the words' vectors", "lora": "low-rank changes"}
 _LIMITS = """- It reads a transcript and sees no picture: what perception missed or misnamed it cannot know.
 - It was taught drawn scenes in one wording; English only; it does no arithmetic worth the name.
@@ -35,7 +36,8 @@ _LIMITS = """- It reads a transcript and sees no picture: what perception missed
 
 
 def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> list[Path]:
-    """Write OUT/reader.safetensors (what all weights learned), OUT/reader-adapter.safetensors (what LoRA did) and OUT/reader.md.
+    """Write OUT/reader.safetensors (what all weights learned), what LoRA did (OUT/reader-examples.safetensors or, if rewards were its last
+    stage, OUT/reader-rewards.safetensors), and OUT/reader.md.
 
     Returns: the paths; a run in which all stages were trained alike has one file of weights.
     Raises: InvalidConfig: the network sees pictures. WeightsMissing, ModelError: its files cannot be read. OutputError: the folder
@@ -46,10 +48,11 @@ def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) ->
         raise InvalidConfig("only a model that reads text is released", where=learner.family.name)
     stages: dict[str, Path] = dict(zip(recipe.run.stages, finals(recipe, out), strict=True))
     written: list[Path] = []
-    for method, name in (("full", "reader.safetensors"), ("lora", "reader-adapter.safetensors")):
+    for method in ("full", "lora"):
         chosen = [stage for stage in stages if getattr(recipe, stage).method == method]
         if not chosen:
             continue
+        name = "reader.safetensors" if method == "full" else _ADAPTERS[chosen[-1]]
         about = {"base": recipe.model.source, "seed": str(recipe.run.seed), "stages": " ".join(chosen)}
         last = stages[chosen[-1]]
         if method == "full":

@@ -17,6 +17,7 @@ from videoseg_r1.chat.base import Message
 from videoseg_r1.chat.families import Family
 from videoseg_r1.datasets import mevis, ref_davis17, ref_youtube_vos, world
 from videoseg_r1.datasets.training import TrainingClip, draw_sample
+from videoseg_r1.datasets.world.seen import look_at
 from videoseg_r1.difficulty.levels import BudgetMode, token_budget
 from videoseg_r1.documents import read_json
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
@@ -62,12 +63,21 @@ class Examples(Protocol):
 
 
 class WorldExamples:
-    """Scenes of the world, read as text, one question about each. `first` is the seed of number 0."""
+    """Scenes of the world, read as text, one question about each.
+
+    Args:
+        num: how many.
+        first: the seed of number 0.
+        split, budget: what they are made of, and how much may be thought about them.
+        seen_every: of so many, one is drawn as a video and read as perception writes it; 0 for none.
+    """
 
     coord_size = CANONICAL
 
-    def __init__(self, num: int, first: int = 0, split: world.Split = "train", budget: BudgetMode = "tiers") -> None:
-        self._num, self._first = num, first
+    def __init__(
+        self, num: int, first: int = 0, split: world.Split = "train", budget: BudgetMode = "tiers", *, seen_every: int = 0
+    ) -> None:
+        self._num, self._first, self._seen_every = num, first, seen_every
         self._split: world.Split = split
         self._budget: BudgetMode = budget
 
@@ -75,9 +85,12 @@ class WorldExamples:
         return self._num
 
     def __getitem__(self, number: int, /) -> Example:
-        sample = world.draw_sample(self._first + number, self._split)
-        truth = truth_of(sample.masks(), budget=token_budget(sample.difficulty, self._budget))
-        return Example(tuple(reasoning_prompt(sample.transcript, sample.query.text)), sample.reply(), truth)
+        seed = self._first + number
+        sample = world.draw_sample(seed, self._split)
+        is_seen = self._seen_every > 0 and number % self._seen_every == self._seen_every - 1
+        transcript, masks = look_at(sample, seed) if is_seen else (sample.transcript, sample.masks())
+        truth = truth_of(masks, budget=token_budget(sample.difficulty, self._budget))
+        return Example(tuple(reasoning_prompt(transcript, sample.query.text)), sample.reply(), truth)
 
 
 class ClipExamples:
@@ -131,7 +144,7 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
         fix = "use the world with a language model, and clips with a vision-language model"
         raise InvalidConfig("these data are not for this model", where=f"data.source = {data.source}", fix=fix)
     if family is None:
-        return WorldExamples(num, first_scene(recipe) + first, budget=data.budget)
+        return WorldExamples(num, first_scene(recipe) + first, budget=data.budget, seen_every=data.seen_every)
     return ClipExamples(_READERS[data.source](data.root), num, family, _budgets(data), recipe.run.seed + first)
 
 

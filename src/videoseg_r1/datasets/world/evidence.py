@@ -21,19 +21,16 @@ from videoseg_r1.lite.transcript import (
     canonical_box,
     change_frame,
     colour_words,
+    is_unclear,
+    label_words,
     likely_classes,
     motion_words,
     overtakings,
     place_words,
-    shown_classes,
     size_words,
-    wide_concept,
+    sure_concept,
 )
-from videoseg_r1.lite.vocabulary import narrow_concept
 
-_DOUBT = 0.4  # a first class with less may be another thing of its sort
-_BLANK = 0.2  # a first class with less says nothing
-_WIDE = 0.5  # probability from which a wide concept holds
 _DEEDS = {"enter": "enters", "leave": "leaves", "stop": "stops", "turn": "turns round", "start": "starts to move"}
 _MOVES = {"stop": "stops", "start": "starts", "turn": "turns"}
 _WORDS: dict[str, Callable[[str], str]] = {
@@ -105,7 +102,8 @@ class Page:
     def _looked_at(self, line: Line, verdicts: dict[int, str]) -> str:
         if line.number not in verdicts:
             return f"{line.number}: not then."
-        return f"{line.number} {' or '.join(_labels(line.track))}: {verdicts[line.number]}."
+        size = ", tiny" if _is_too_small(line.track) else ""
+        return f"{line.number} {label_words(line.track.mean_classes())}{size}: {verdicts[line.number]}."
 
     def _checked(self, attribute: str, value: str, line: Line) -> str:
         return f"{line.number} {self._noted(attribute, value, line)}, {'yes' if self._says(attribute, value, line) else 'no'}."
@@ -205,26 +203,24 @@ def _choice(numbers: Sequence[int]) -> str:
     return f"So {', '.join(str(number) for number in numbers)}."  # "line 1, 2 and 3" would have to be counted before it is said
 
 
-def _labels(track: Track) -> list[str]:
-    """Return the classes that a track looks most like."""
-    return likely_classes(track.mean_classes())
+def _is_too_small(track: Track) -> bool:
+    """Return whether a thing that is not clearly seen is too small to be taken for what is asked for."""
+    largest = max(region.area for region in track.regions.values())
+    return is_unclear(track.mean_classes()) and size_words(largest).startswith("tiny")
 
 
 def _verdict(track: Track, what: Sequence[tuple[str, str]]) -> str:
     """Return "yes", "perhaps" or "no": whether what a line shows is of the sort that is asked for, by its words alone."""
-    shown = shown_classes(track.mean_classes())
-    concept, share = wide_concept(track.mean_classes())
-    wide = concept if share >= _WIDE else ""
-    if any(all(_is_read_as(label, *one) for one in what) for label in _labels(track)):
+    classes = track.mean_classes()
+    labels, sure = likely_classes(classes), sure_concept(classes)
+    if any(all(_is_read_as(label, *one) for one in what) for label in labels):
         return "yes"
-    is_other = any(label in _kinds_by_class() for label in _labels(track))
-    if shown[0][1] >= _BLANK and not is_other and all(one in (("name", wide), ("category", wide)) for one in what):
+    is_other = not is_unclear(classes) and any(label in _kinds_by_class() for label in labels)
+    if not is_other and all(one in (("name", sure), ("category", sure)) for one in what):
         return "yes"
-    is_tiny = size_words(max(region.area for region in track.regions.values())).startswith("tiny")
-    if is_tiny or (len(shown) > 1 and len({narrow_concept(name) for name, _ in shown}) == 1):
-        return "no"  # too small to matter, or of one sort whichever of its names is right
-    is_doubtful = shown[0][1] < _DOUBT and bool(wide) and all(_is_of(wide, *one) for one in what)
-    return "perhaps" if shown[0][1] < _BLANK or is_doubtful else "no"
+    if not is_unclear(classes) or _is_too_small(track):
+        return "no"
+    return "perhaps" if not sure or all(_is_of(sure, *one) for one in what) else "no"
 
 
 def _is_read_as(label: str, attribute: str, value: str) -> bool:

@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from videoseg_r1.datasets.world import names
-from videoseg_r1.datasets.world.names import Kind
+from videoseg_r1.datasets.world.names import KINDS, Kind
 from videoseg_r1.datasets.world.scene import FILL, WHOLE, Floats, Scene, Thing
 from videoseg_r1.lite.regions import PALETTE, Region
 from videoseg_r1.lite.tracks import MAX_TRACKS, Track
-from videoseg_r1.lite.vocabulary import NUM_CLASSES, class_names
+from videoseg_r1.lite.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
 from videoseg_r1.types import BoolMask, Box
 
 _AROUND = 16  # classes that share what is seen of a blurred thing
-_BLURRED = (0.15, 0.38)  # probability of the first of them
+_BLURRED, _OF_ITS_SORT = (0.1, 0.38), (0.35, 1.0)  # probabilities of the first of them, and of all of them together
 _GRID = (54, 30)  # (width, height) of the coarse masks of regions
 
 
@@ -66,7 +66,7 @@ NOISES = (
         1,
         wrong=0.02,
         near=0.05,
-        blur=0.04,
+        blur=0.1,
         doubt=0.4,
         colour=0.03,
         jitter=0.02,
@@ -81,7 +81,7 @@ NOISES = (
         2,
         wrong=0.05,
         near=0.1,
-        blur=0.08,
+        blur=0.15,
         doubt=0.6,
         colour=0.08,
         jitter=0.04,
@@ -96,7 +96,7 @@ NOISES = (
         3,
         wrong=0.1,
         near=0.15,
-        blur=0.1,
+        blur=0.2,
         doubt=0.75,
         colour=0.15,
         jitter=0.06,
@@ -261,19 +261,33 @@ def _classes(rng: np.random.Generator, thing: Thing, kind: Kind, breed: str, dou
 
 
 def _blurred(rng: np.random.Generator, thing: Thing, pool: Sequence[Kind]) -> npt.NDArray[np.float32]:
-    """Return (1000,) float32 probabilities of a thing that looks like anything of its category but itself, where there is such a thing."""
-    widest = names.categories(thing.kind)[0]
-    others = [
-        position for kind in pool if kind is not thing.kind and widest in names.categories(kind) for position in names.class_positions(kind)
-    ]
+    """Return (1000,) float32 probabilities of a thing that looks like anything of its sort but itself, the more so the clearer its sort is.
+
+    A person looks like what people wear, hold or ride. Where there is nothing else of a sort, the thing is seen well.
+    """
+    others = _alike(thing.kind, tuple(pool))
     if len(others) < _AROUND:
         return _classes(rng, thing, thing.kind, thing.breed, 0.0)
     chosen = rng.choice(others, _AROUND, replace=False)
-    first = float(rng.uniform(*_BLURRED))
-    shares = rng.uniform(0.5, 1.0, _AROUND - 1)
+    first, of_its_sort = float(rng.uniform(*_BLURRED)), float(rng.uniform(*_OF_ITS_SORT))
+    shares = rng.dirichlet(np.full(_AROUND - 1, 4.0))
     probabilities = np.zeros(NUM_CLASSES, np.float32)
-    probabilities[chosen] = [first, *((1 - first) * shares / shares.sum())]
+    probabilities[chosen] = [first, *(max(0.0, of_its_sort - first) * shares)]
+    rest = 1 - float(probabilities.sum())
+    np.add.at(probabilities, rng.choice(_strays(), _AROUND), (rest * rng.dirichlet(np.full(_AROUND, 4.0))).astype(np.float32))
     return probabilities
+
+
+@lru_cache(maxsize=256)
+def _alike(kind: Kind, pool: tuple[Kind, ...]) -> tuple[int, ...]:
+    """Return the classes that a badly seen thing of a kind looks like."""
+    widest = names.categories(kind)[0]
+    if kind.name == "person":
+        known = {position for other in KINDS for position in names.class_positions(other)}
+        column = next(n for n, concept in enumerate(CONCEPTS, NUM_CLASSES) if concept.names.startswith("person"))
+        return tuple(position for position in np.flatnonzero(membership()[:, column]).tolist() if position not in known)
+    others = [other for other in pool if other is not kind and widest in names.categories(other)]
+    return tuple(position for other in others for position in names.class_positions(other))
 
 
 @lru_cache(maxsize=1)

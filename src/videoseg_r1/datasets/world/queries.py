@@ -25,11 +25,14 @@ from videoseg_r1.datasets.world.templates import (
     TEMPLATES,
     Template,
 )
-from videoseg_r1.datasets.world.wording import ADJECTIVES, DECOR, HELD_OUT_ADJECTIVES, HELD_OUT_DECOR
+from videoseg_r1.datasets.world.wording import ADJECTIVES, DECOR, DOINGS, HELD_OUT_ADJECTIVES, HELD_OUT_DECOR, HELD_OUT_DOINGS
 
 WHAT = ("name", "breed", "category", "fact")
 """Attributes that say what a thing is."""
+_MEANT_BY = {"use": "fact", "who": "name"}
+"""What attributes mean that are asked for in words of their own."""
 _DECORATED, _ADJECTIVE = 0.45, 0.15  # share of sentences and of nouns with words that say nothing to go by
+_DOING, _TWICE = 0.4, 0.4  # share of such words that tell what a thing does, and of those that tell two things
 _PLAIN = frozenset({"function"})  # kinds of query that end in a purpose: nothing can follow it
 _WITH_RIVALS = 0.75  # share of the queries that only one look at the whole scene can answer
 
@@ -150,7 +153,7 @@ def _fill(
             values[attribute] = options[int(rng.integers(len(options)))]
     text = _worded(rng, template, values, held_out)
     ranks = [value for attribute, value in values.items() if attribute in RANKS_BY_FIELD]
-    filters = tuple(("fact" if a == "use" else a, value) for a, value in values.items() if a not in RANKS_BY_FIELD)
+    filters = tuple((_MEANT_BY.get(a, a), value) for a, value in values.items() if a not in RANKS_BY_FIELD)
     return Query(text, kind, template, filters, "main" if template.kind == "vague" else "".join(ranks))
 
 
@@ -167,10 +170,20 @@ def _worded(rng: np.random.Generator, template: Template, values: dict[str, str]
         adjective = f"{one_of(HELD_OUT_ADJECTIVES if held_out else ADJECTIVES)} " if is_described else ""
         words[field] = adjective + one_of(slot.words(values[slot.attribute]))
     text = template.text.format(**words)
-    if template.kind == "vague" or (template.kind not in _PLAIN and rng.random() < _DECORATED):
+    if template.kind == "vague" or "who" in words or (template.kind not in _PLAIN and rng.random() < _DECORATED):
         body = text.removesuffix("?")
-        text = f"{body} {one_of(HELD_OUT_DECOR if held_out else DECOR)}{text[len(body) :]}"
+        text = f"{body} {_decor(rng, held_out)}{text[len(body) :]}"
     return text
+
+
+def _decor(rng: np.random.Generator, held_out: bool) -> str:
+    """Return words about a thing that nothing can check."""
+    decor, doings = (HELD_OUT_DECOR, HELD_OUT_DOINGS) if held_out else (DECOR, DOINGS)
+    if rng.random() >= _DOING:
+        return decor[int(rng.integers(len(decor)))]
+    first, second = (doings[int(n)] for n in rng.choice(len(doings), 2, replace=False))
+    which, link = ("that", "which")[int(rng.integers(2))], (" and ", " and then ", ", then ", " while it ")[int(rng.integers(4))]
+    return f"{which} {first}" + (f"{link}{second}" if rng.random() < _TWICE else "")
 
 
 def _what(query: Query) -> tuple[tuple[str, str], ...]:
@@ -191,6 +204,7 @@ def _options(attribute: str, scene: Scene, thing: int, frame: int, held_out: boo
     options: dict[str, Sequence[str]] = {
         "name": (own.kind.name,),
         "breed": (own.breed,),
+        "who": ("person",) if own.kind.name == "person" else (),
         "category": names.categories(own.kind),
         "colour": (" and ".join(own.colours),),
         "place": tuple(PLACES),
@@ -198,7 +212,7 @@ def _options(attribute: str, scene: Scene, thing: int, frame: int, held_out: boo
         "deed": tuple(DEEDS),
         "overtakes": tuple({other.kind.name: None for other in scene.things if other.kind is not own.kind}),
     }
-    return [value for value in options[attribute] if ATTRIBUTES[attribute](scene, thing, frame, value)]
+    return [value for value in options[attribute] if ATTRIBUTES[_MEANT_BY.get(attribute, attribute)](scene, thing, frame, value)]
 
 
 def _all_hold(scene: Scene, thing: int, frame: int, filters: Sequence[tuple[str, str]]) -> Verdict:
