@@ -37,7 +37,8 @@ def main() -> None:
     scores: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for case, reply in zip(cases, answers(learner, [case.asked.messages for case in cases]), strict=True):
         best = max((case.worth([box]) for box in case.lines), default=0.0) if case.truth else 1.0
-        row = case.worth(case.read(reply)), case.worth(case.matched), best
+        read = case.read(reply)
+        row = case.worth(read), case.worth(case.with_opinion(read)), case.worth(case.matched), best
         scores[case.sample.kind].append(row)
         if case.sample.target_present:
             scores["all with a target"].append(row)
@@ -45,8 +46,10 @@ def main() -> None:
             told = f"{case.sample.video_id}: {case.sample.query} | {reply.partition('</think>')[0]}"
             print(" ".join(f"{value:.2f}" for value in row), told)
     for kind, rows in scores.items():
-        reader, matcher, best = np.mean(rows, 0)
-        print(f"{kind:18s} {len(rows):3d}  reader {reader:.3f}  matcher {matcher:.3f}  best line {best:.3f}")
+        reader, both, matcher, best = np.mean(rows, 0)
+        print(
+            f"{kind:18s} {len(rows):3d}  reader {reader:.3f}  reader, then matcher {both:.3f}  matcher {matcher:.3f}  best line {best:.3f}"
+        )
 
 
 if __name__ == "__main__":

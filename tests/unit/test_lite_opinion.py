@@ -11,8 +11,9 @@ _CUE = Cue(Box(1, 2, 3, 4))
 
 
 class Fixed:
-    def __init__(self, text, *cues, failed=False):
-        self.answer = Reasoning(text, cues, num_tokens=len(text.split()), presence=float(bool(cues)), failed=failed)
+    def __init__(self, text, *cues, failed=False, presence=None):
+        presence = float(bool(cues)) if presence is None else presence
+        self.answer = Reasoning(text, cues, num_tokens=len(text.split()), presence=presence, failed=failed)
         self.asked = 0
 
     def reason(self, target, context, query):
@@ -35,6 +36,13 @@ def test_where_the_first_finds_nothing_the_second_is_asked_and_the_answer_says_s
     assert "It looks like one." in found.text
     assert found.num_tokens == 6
     assert any("matcher" in note for note in found.notes)
+
+
+def test_a_second_one_that_is_not_sure_counts_only_where_the_first_could_not_be_understood():
+    unsure = Fixed("It looks like one.", _CUE, presence=0.6)
+    assert SecondOpinion(Fixed("So none."), unsure).reason(None, None, "the dog").cues == ()
+    assert SecondOpinion(Fixed("", failed=True), unsure).reason(None, None, "the dog").cues == (_CUE,)
+    assert SecondOpinion(Fixed("So none."), Fixed("One.", _CUE, presence=0.75)).reason(None, None, "the dog").cues == (_CUE,)
 
 
 def test_nothing_is_answered_where_both_find_nothing():

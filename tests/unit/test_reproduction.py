@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,12 +94,14 @@ def test_every_part_of_an_answer_is_left_out_once():
 
 def test_the_worth_of_an_answer_about_a_real_clip():
     asked = Question((), (100, 100), (840, 840))
-    case = Case(None, asked, Box(0, 0, 99, 99), (), ())
-    nothing = Case(None, asked, None, (), ())
+    case = Case(None, asked, Box(0, 0, 99, 99), (), 0.0, ())
+    nothing = Case(None, asked, None, (Box(1, 1, 2, 2),), 0.6, ())
     assert case.worth([Box(0, 0, 99, 99)]) == 1.0
     assert case.worth([Box(0, 0, 99, 49)]) == pytest.approx(0.5)  # pixels count up to and with the far edge, as in the rewards
     assert case.worth([]) == case.worth(None) == case.worth([Box(0, 0, 99, 99)] * 2) == 0.0
-    assert nothing.worth(()) == 1.0
+    assert nothing.worth(()) == nothing.worth(nothing.with_opinion(())) == 1.0
+    assert nothing.with_opinion(None) == nothing.matched  # who could not be understood has no say
+    assert replace(nothing, presence=0.8).with_opinion(()) == nothing.matched
     assert nothing.worth(None) == nothing.worth([Box(0, 0, 1, 1)]) == 0.0
 
 

@@ -178,3 +178,20 @@ def test_the_compact_copy_computes_by_itself_and_about_the_same(llama: Path, tmp
 
     assert after.dtype == dtype
     torch.testing.assert_close(after.float(), before, atol=0.15, rtol=0.05)
+
+
+def test_a_small_change_is_not_lost_in_the_rounding_of_the_compact_copy(llama: Path) -> None:
+    network = load_learner(text_recipe(llama, "grpo.method=lora"), stage="grpo").network.to(torch.bfloat16)
+    small, before = 2e-5, {}
+    with torch.no_grad():
+        for name, module in network.named_modules():
+            if hasattr(module, "lora_A"):
+                module.lora_A["default"].weight.fill_(1 / (module.scaling["default"] * module.r["default"]))
+                module.lora_B["default"].weight.fill_(small)
+                before[name.removeprefix("base_model.model.") + ".weight"] = module.base_layer.weight.float()
+    after = dict(compact(network, torch.bfloat16).named_parameters())
+    moved = torch.cat([(after[name].float() - old).flatten() for name, old in before.items()])
+
+    assert float((moved == 0).float().mean()) > 0.5  # it is less than a step of bfloat16
+    assert float(moved.mean()) == pytest.approx(small, rel=0.3)
+    assert after["model.embed_tokens.weight"].equal(network.get_input_embeddings().weight)

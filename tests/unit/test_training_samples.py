@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from videoseg_r1.datasets import ref_youtube_vos
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
 from videoseg_r1.prompts import parse_interval, parse_position
 from videoseg_r1.rewards import Truth, score
+from videoseg_r1.rewards.matching import iou
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.samples import ClipExamples, Example, WorldExamples, examples_of, first_scene, rows, scene_questions, scene_rows
+from videoseg_r1.types import Box
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,18 @@ def test_runs_with_different_seeds_see_different_scenes() -> None:
 
 def _said(example: Example) -> list[object]:
     return [message.parts for message in example.messages]
+
+
+def test_every_so_many_questions_are_about_what_perception_sees_of_the_scene_as_a_video() -> None:
+    plain, seen = WorldExamples(4, first=50), WorldExamples(4, first=50, seen_every=4)
+
+    assert [_said(plain[number]) == _said(seen[number]) for number in range(4)] == [True, True, True, False]
+    (transcript, sentence), known = (str(seen[3].messages[-1].parts[0]).split("\nSentence: "), str(plain[3].messages[-1].parts[0]))
+    assert known.endswith(sentence)
+    boxes = [Box(*map(float, found)) for found in re.findall(r"box \[(\d+) (\d+) (\d+) (\d+)\](?! at)", transcript)]
+    truth = seen[3].truth
+    assert truth and truth.boxes
+    assert all(any(iou(box, target) > 0.5 for box in boxes) for target in truth.boxes)
 
 
 def test_the_world_gives_every_example_a_budget() -> None:

@@ -13,6 +13,7 @@ from itertools import groupby
 from videoseg_r1.chat.base import Reply
 from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.lite.matcher import LiteVoter, Matcher
+from videoseg_r1.lite.opinion import SURE
 from videoseg_r1.lite.speaker import transcript_question
 from videoseg_r1.masks.geometry import box_of
 from videoseg_r1.prompts import CANONICAL
@@ -32,7 +33,7 @@ class Case:
         sample: it is from.
         asked: what a reader is asked.
         truth: the true box, None where nothing is meant or to be seen.
-        matched: what the matcher answers.
+        matched, presence: what the matcher answers, and how sure it is that there is something.
         lines: the boxes of the transcript.
     """
 
@@ -40,12 +41,17 @@ class Case:
     asked: Question
     truth: Box | None
     matched: tuple[Box, ...]
+    presence: float
     lines: tuple[Box, ...]
 
     def read(self, reply: str) -> tuple[Box, ...] | None:
         """Return the boxes of a reply, None where it cannot be read."""
         found = self.asked.read(Reply(reply))
         return boxes_of(found) if isinstance(found, Reasoning) else None
+
+    def with_opinion(self, boxes: tuple[Box, ...] | None) -> tuple[Box, ...]:
+        """Return what a reader and the matcher answer together (`lite.opinion`). Args: `boxes` of the reader, None for no answer."""
+        return boxes or (self.matched if boxes is None or self.presence >= SURE else ())
 
     def worth(self, boxes: Sequence[Box] | None) -> float:
         """Return the box IoU of an answer, 0 for several boxes, none, or what cannot be read; without a target 1 for none."""
@@ -73,7 +79,7 @@ def _case(sample: Sample, video: Video) -> Case:
     found = Matcher().reason(target, context, sample.query)
     asked = transcript_question(target, context, sample.query)
     mask = sample.gold.mask(pick.target_frame)
-    return Case(sample, asked, box_of(mask) if mask.any() else None, boxes_of(found), tuple(_boxes_in(asked)))
+    return Case(sample, asked, box_of(mask) if mask.any() else None, boxes_of(found), found.presence, tuple(_boxes_in(asked)))
 
 
 def _boxes_in(asked: Question) -> Iterator[Box]:
