@@ -53,7 +53,8 @@ def test_every_so_many_questions_are_about_what_perception_sees_of_the_scene_as_
     assert known.endswith(sentence)
     boxes = [Box(*map(float, found)) for found in re.findall(r"box \[(\d+) (\d+) (\d+) (\d+)\](?! at)", transcript)]
     truth = seen[3].truth
-    assert truth and truth.boxes
+    assert truth
+    assert truth.boxes
     assert all(any(iou(box, target) > 0.5 for box in boxes) for target in truth.boxes)
 
 
