@@ -33,8 +33,8 @@ def folder(tmp_path_factory) -> Path:
     work = room / "project"
     work.mkdir()
     with resources.as_file(resources.files("videoseg_r1") / "demo" / CLIP) as source, open_video(source) as video:
-        # every fourth frame: the shown commands take the same way, in a quarter of the time
-        write_video(work / "clip.mp4", [frame.rgb for frame in video if frame.index % 4 == 0], fps=6.0)
+        # every sixth frame: the shown commands take the same way, in a sixth of the time
+        write_video(work / "clip.mp4", [frame.rgb for frame in video if frame.index % 6 == 0], fps=4.0)
     return work
 
 
