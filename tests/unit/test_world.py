@@ -19,11 +19,12 @@ from videoseg_r1.datasets.world import (
     draw_sample,
     draw_sentences,
     names,
+    wording,
 )
 from videoseg_r1.datasets.world.evidence import Page, wanted
 from videoseg_r1.datasets.world.moments import true_interval
 from videoseg_r1.datasets.world.perception import HELD_OUT_NOISES, noises
-from videoseg_r1.datasets.world.queries import WHAT, resolve
+from videoseg_r1.datasets.world.queries import WHAT, draw_wording, resolve
 from videoseg_r1.datasets.world.sample import difficulty_of
 from videoseg_r1.datasets.world.templates import TEMPLATES
 from videoseg_r1.errors import UnknownName
@@ -118,6 +119,40 @@ def test_nothing_that_is_held_out_gets_into_training(train):
         assert not {thing.kind.name for thing in sample.scene.things} & names.HELD_OUT_KINDS
         assert not sample.query.template.held_out
         assert sample.noise.name not in HELD_OUT_NOISES
+
+
+def test_words_that_nothing_can_check_are_held_out_as_well(train, ood):
+    for kept, out in ((wording.DECOR, wording.HELD_OUT_DECOR), (wording.DOINGS, wording.HELD_OUT_DOINGS)):
+        assert not set(kept) & set(out)
+        for samples, own, others in ((train, kept, out), (ood, out, kept)):
+            text = "\n".join(sample.query.text for sample in samples)
+            assert any(words in text for words in own)
+            assert not any(words in text for words in others)
+
+
+def test_who_asks_for_a_person():
+    rng = np.random.default_rng(0)
+    drawn = (draw_wording(rng, "name", held_out=False) for _ in range(6000))
+    query = next(one for one in drawn if one.text.startswith("who "))
+    assert query.filters == (("name", "person"),)
+    assert wanted(query) == "Wanted: person."
+
+
+def test_a_person_that_is_seen_badly_is_still_told_to_be_one():
+    samples = many(count=300, kind="name", noise=NOISES[2])
+    guesses = [line for sample in samples for line in sample.transcript.splitlines() if " person 0." in line and ", perhaps " in line]
+    assert guesses
+    assert not any(name in line.split(";")[0] for line in guesses for name in ("jersey", "groom", "violin"))
+
+
+def test_what_is_called_tiny_in_the_thinking_is_tiny_in_its_line():
+    quoted = 0
+    for sample in many(count=300, kind="name", noise=NOISES[2]):
+        lines = {line.partition(".")[0]: line for line in sample.transcript.splitlines()[1:]}
+        for number, label in re.findall(r"(\d+) ([^:.]*perhaps [^:.]*): ", sample.thinking):
+            assert (", tiny" in label) == ("; tiny, " in lines[number])
+            quoted += 1
+    assert quoted > 50
 
 
 def test_out_of_distribution_samples_are_made_of_what_is_held_out(ood):

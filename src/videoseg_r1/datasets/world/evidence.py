@@ -86,7 +86,7 @@ class Page:
         said = [wanted(query)]
         left = [line for line in self.lines if self.frame in line.track.regions]
         if what:
-            verdicts = {line.number: _verdict(line.track, what) for line in left}
+            verdicts = {line.number: _verdict(line.track, what, self.frame) for line in left}
             said += [self._looked_at(line, verdicts) for line in self.lines]
             left = next((kept for word in ("yes", "perhaps") if (kept := [n for n in left if verdicts[n.number] == word])), [])
         for condition in rest:
@@ -102,7 +102,7 @@ class Page:
     def _looked_at(self, line: Line, verdicts: dict[int, str]) -> str:
         if line.number not in verdicts:
             return f"{line.number}: not then."
-        size = ", tiny" if _is_too_small(line.track) else ""
+        size = ", tiny" if _is_too_small(line.track, self.frame) else ""
         return f"{line.number} {label_words(line.track.mean_classes())}{size}: {verdicts[line.number]}."
 
     def _checked(self, attribute: str, value: str, line: Line) -> str:
@@ -134,7 +134,7 @@ class Page:
                 return value in noted
             case "overtakes":
                 others = {other.number: other.track for other in self.lines}
-                return any(_verdict(others[number], [("name", value)]) == "yes" for number in self._overtaken(line))
+                return any(_verdict(others[number], [("name", value)], self.frame) == "yes" for number in self._overtaken(line))
             case "deed":
                 return self._moment(value, line) is not None
             case _:
@@ -203,13 +203,12 @@ def _choice(numbers: Sequence[int]) -> str:
     return f"So {', '.join(str(number) for number in numbers)}."  # "line 1, 2 and 3" would have to be counted before it is said
 
 
-def _is_too_small(track: Track) -> bool:
-    """Return whether a thing that is not clearly seen is too small to be taken for what is asked for."""
-    largest = max(region.area for region in track.regions.values())
-    return is_unclear(track.mean_classes()) and size_words(largest).startswith("tiny")
+def _is_too_small(track: Track, frame: int) -> bool:
+    """Return whether a thing that is not clearly seen is too small to be taken for what is asked for, by the size that its line tells."""
+    return is_unclear(track.mean_classes()) and size_words(track.nearest(frame).area).startswith("tiny")
 
 
-def _verdict(track: Track, what: Sequence[tuple[str, str]]) -> str:
+def _verdict(track: Track, what: Sequence[tuple[str, str]], frame: int) -> str:
     """Return "yes", "perhaps" or "no": whether what a line shows is of the sort that is asked for, by its words alone."""
     classes = track.mean_classes()
     labels, sure = likely_classes(classes), sure_concept(classes)
@@ -218,7 +217,7 @@ def _verdict(track: Track, what: Sequence[tuple[str, str]]) -> str:
     is_other = not is_unclear(classes) and any(label in _kinds_by_class() for label in labels)
     if not is_other and all(one in (("name", sure), ("category", sure)) for one in what):
         return "yes"
-    if not is_unclear(classes) or _is_too_small(track):
+    if not is_unclear(classes) or _is_too_small(track, frame):
         return "no"
     return "perhaps" if not sure or all(_is_of(sure, *one) for one in what) else "no"
 
