@@ -75,7 +75,7 @@ def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatc
     monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
     asked = []
     drawn = exam._drawn
-    monkeypatch.setattr(exam, "_drawn", lambda who, prompts: asked.append(list(prompts)) or drawn(who, prompts))
+    monkeypatch.setattr(exam, "_drawn", lambda who, prompts, draws: asked.append(list(prompts)) or drawn(who, prompts, draws))
     marks = exam.examine(learner, "val", 3, DEFAULT)
     assert len(marks) == 3
     assert all(0 <= mark.reward <= 8 for mark in marks)
@@ -87,10 +87,20 @@ def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatc
     assert [text.split("Sentence")[1] for text in straight] == [text.split("Sentence")[1] for text in control]
 
 
+def test_drawn_answers_come_question_by_question(learner, monkeypatch):
+    monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
+    monkeypatch.setattr(exam, "_AT_ONCE", 4)
+    marks = exam.examine(learner, "val", 3, DEFAULT, draws=3)
+    assert [mark.kind for mark in marks] == [kind for kind in KINDS_OF_QUERY[:3] for _ in range(3)]
+    prompt = exam.reasoning_prompt(draw_sample(0, "val").transcript, "the dog")
+    assert len(set(exam.answers(learner, [prompt], 3))) > 1
+    assert exam.answers(learner, [prompt]) == exam.answers(learner, [prompt])
+
+
 def test_who_was_not_to_think_is_told_so(learner, monkeypatch):
     monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
     asked = []
-    monkeypatch.setattr(exam, "answers", lambda _learner, prompts: asked.extend(prompts) or [""] * len(prompts))
+    monkeypatch.setattr(exam, "answers", lambda _learner, prompts, _draws: asked.extend(prompts) or [""] * len(prompts))
     exam.examine(learner, "val", 2, DEFAULT)
     exam.examine(learner, "val", 2, replace(DEFAULT, thinking=False))
     assert ["Do not think" in "".join(prompt[-1].parts) for prompt in asked] == [False, False, True, True]
@@ -100,7 +110,7 @@ def test_greedy_answers_do_not_depend_on_what_is_answered_with_them(learner, mon
     monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
     samples = [draw_sample(seed, "val") for seed in range(3)]
     prompts = [exam.reasoning_prompt(sample.transcript, sample.query.text) for sample in samples]
-    assert exam._drawn(learner, prompts) == [exam._drawn(learner, [prompt])[0] for prompt in prompts]
+    assert exam._drawn(learner, prompts, 0) == [exam._drawn(learner, [prompt], 0)[0] for prompt in prompts]
 
 
 def test_means_are_taken_over_all_and_by_kind():

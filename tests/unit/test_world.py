@@ -138,6 +138,13 @@ def test_who_asks_for_a_person():
     assert wanted(query) == "Wanted: person."
 
 
+def test_who_is_asked_of_whole_scenes_and_means_people():
+    for kind in ("name", "position", "motion"):
+        asked = [sample for sample in many(count=400, kind=kind) if sample.query.text.startswith("who ")]
+        assert asked, kind
+        assert all(sample.scene.things[thing].kind.name == "person" for sample in asked for thing in sample.targets)
+
+
 def test_a_person_that_is_seen_badly_is_still_told_to_be_one():
     samples = many(count=300, kind="name", noise=NOISES[2])
     guesses = [line for sample in samples for line in sample.transcript.splitlines() if " person 0." in line and ", perhaps " in line]

@@ -70,8 +70,8 @@ def examine_run(recipe: Recipe, out: Path, num: int) -> dict[str, Any]:
     return report
 
 
-def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, shuffled: bool = False) -> list[Marks]:
-    """Return the marks of the greedy answers to the first questions of a split, the kinds of question in turn.
+def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, shuffled: bool = False, draws: int = 0) -> list[Marks]:
+    """Return the marks of the answers to the first questions of a split, question by question, the kinds in turn.
 
     Args:
         learner: a network that reads text, and its tokenizer.
@@ -79,6 +79,7 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
         num: how many questions; thirteen kinds make one round.
         reward: how answers are scored, and whether thinking comes before them.
         shuffled: the control: every question meets the scene of another one.
+        draws: answers to each question, drawn at temperature 1 as GRPO draws them; 0 is the greedy one.
     Raises: InvalidConfig: the network sees pictures.
     """
     if learner.family is not None:
@@ -90,14 +91,16 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
     ]
     if not reward.thinking:
         prompts = [without_thinking(prompt) for prompt in prompts]
-    return [_mark(learner, sample, reply, reward) for sample, reply in zip(samples, answers(learner, prompts), strict=True)]
+    asked = [sample for sample in samples for _ in range(draws or 1)]
+    return [_mark(learner, sample, reply, reward) for sample, reply in zip(asked, answers(learner, prompts, draws), strict=True)]
 
 
-def answers(learner: Learner, prompts: Sequence[Sequence[Message]]) -> list[str]:
-    """Return the greedy replies to questions about scenes, drawn together."""
+def answers(learner: Learner, prompts: Sequence[Sequence[Message]], draws: int = 0) -> list[str]:
+    """Return the replies to questions about scenes, `draws` of each at temperature 1, or (0) the greedy one."""
     # what was trained under autocast answers in bfloat16; the weights of a float32 one may be off by their rounding
     reader = replace(learner, network=compact(learner.network, torch.bfloat16 if cpu_has_bfloat16() else torch.float32))
-    return [reply for start in range(0, len(prompts), _AT_ONCE) for reply in _drawn(reader, prompts[start : start + _AT_ONCE])]
+    at_once = max(1, _AT_ONCE // (draws or 1))
+    return [reply for start in range(0, len(prompts), at_once) for reply in _drawn(reader, prompts[start : start + at_once], draws)]
 
 
 def summary(marks: Sequence[Marks]) -> dict[str, Any]:
@@ -137,7 +140,7 @@ def _mark(learner: Learner, sample: WorldSample, reply: str, config: RewardConfi
     return Marks(sample.query.kind, sample.difficulty, found, union_iou(sample, reply), scored.total, num_tokens)
 
 
-def _drawn(learner: Learner, prompts: Iterable[Sequence[Message]]) -> list[str]:
+def _drawn(learner: Learner, prompts: Iterable[Sequence[Message]], draws: int) -> list[str]:
     tokenizer, network = learner.tokenizer, learner.network
     encoded = [
         tokenizer.apply_chat_template(turns(prompt), add_generation_prompt=True, return_dict=True)["input_ids"] for prompt in prompts
@@ -150,7 +153,14 @@ def _drawn(learner: Learner, prompts: Iterable[Sequence[Message]]) -> list[str]:
     }
     network.eval()
     placed = {name: value.to(network.device) for name, value in inputs.items()}
-    drawn = draw(network, placed, [1] * len(encoded), max_tokens=_MAX_TOKENS, ends=frozenset([tokenizer.eos_token_id]), temperature=0.0)
+    drawn = draw(
+        network,
+        placed,
+        [draws or 1] * len(encoded),
+        max_tokens=_MAX_TOKENS,
+        ends=frozenset([tokenizer.eos_token_id]),
+        temperature=1.0 if draws else 0.0,
+    )
     return [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in drawn]
 
 

@@ -85,10 +85,11 @@ def draw_query(rng: np.random.Generator, scene: Scene, frame: int, kind: str, he
     """
     templates = _templates(kind, held_out)
     template = templates[int(rng.integers(len(templates)))]
-    visible = np.flatnonzero(scene.visible[:, frame])
-    if not len(visible):
+    visible = (int(thing) for thing in np.flatnonzero(scene.visible[:, frame]))
+    candidates = [thing for thing in visible if kind == "absent" or _may_mean(template, scene, thing)]
+    if not candidates:
         return None
-    thing = int(visible[rng.integers(len(visible))])
+    thing = candidates[int(rng.integers(len(candidates)))]
 
     def donor() -> tuple[Scene, int]:
         if kind != "absent":
@@ -109,6 +110,11 @@ def draw_query(rng: np.random.Generator, scene: Scene, frame: int, kind: str, he
     return Resolved(query, targets, near) if near or rng.random() > _WITH_RIVALS else None
 
 
+def _may_mean(template: Template, scene: Scene, thing: int) -> bool:
+    """Return whether the template can be said of the thing at all: "who" asks for a person."""
+    return "who" not in _fields(template.text) or scene.things[thing].kind.name == "person"
+
+
 def draw_wording(rng: np.random.Generator, kind: str, held_out: bool) -> Query:
     """Return a sentence of this kind and what it means, said of a thing in a scene of its own: there it may have several readings."""
     while True:
@@ -121,7 +127,10 @@ def _said_of_one(rng: np.random.Generator, kind: str, held_out: bool) -> Query |
     templates = _templates(kind, held_out)
     template = templates[int(rng.integers(len(templates)))]
     scene = draw_scene(rng, names.kinds(held_out))
-    thing, frame = int(rng.integers(len(scene.things))), int(rng.integers(scene.num_frames))
+    candidates = [thing for thing in range(len(scene.things)) if _may_mean(template, scene, thing)]
+    if not candidates:
+        return None
+    thing, frame = candidates[int(rng.integers(len(candidates)))], int(rng.integers(scene.num_frames))
     return _fill(rng, template, kind, held_out, lambda: (scene, thing), frame)
 
 
@@ -170,7 +179,7 @@ def _worded(rng: np.random.Generator, template: Template, values: dict[str, str]
         adjective = f"{one_of(HELD_OUT_ADJECTIVES if held_out else ADJECTIVES)} " if is_described else ""
         words[field] = adjective + one_of(slot.words(values[slot.attribute]))
     text = template.text.format(**words)
-    if template.kind == "vague" or "who" in words or (template.kind not in _PLAIN and rng.random() < _DECORATED):
+    if template.kind == "vague" or (template.kind not in _PLAIN and rng.random() < _DECORATED):
         body = text.removesuffix("?")
         text = f"{body} {_decor(rng, held_out)}{text[len(body) :]}"
     return text

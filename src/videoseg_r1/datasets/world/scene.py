@@ -33,6 +33,7 @@ _SEEN = 0.5  # of a thing must be in the picture and uncovered for it to be seen
 _SLOW, _FAST = (0.025, 0.045), (0.08, 0.14)  # own sizes per frame, clear of the transcript's STILL and FAST
 _ANGLES = (0.0,) * 7 + (1.0,) * 7 + (0.5, 1.5, 0.25, 0.75, 1.25, 1.75)  # of pi: mostly across, seldom up, down or in between
 _CHANGES = ("",) * 5 + ("stop", "turn", "start")
+_PEOPLE = 0.25  # share of the scenes that have people in them for certain: few videos that anybody asks about have none
 _CHASES = 0.5  # share of the eventful scenes in which one thing is to overtake another
 _GROWTH = (0.01, 0.018)  # of the log area per frame, clear of the threshold 0.005
 
@@ -169,6 +170,8 @@ def inside_share(boxes: Floats) -> Floats:
 def _next_kind(rng: np.random.Generator, pool: tuple[Kind, ...], so_far: list[Kind]) -> Kind:
     chance = rng.random()
     options: tuple[Kind, ...] = pool
+    if not so_far and chance < _PEOPLE:
+        options = tuple(kind for kind in pool if kind.name == "person") or pool
     if so_far and chance < 0.6:
         model = so_far[int(rng.integers(len(so_far)))]
         widest = names.categories(model)[0]

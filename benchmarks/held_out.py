@@ -1,0 +1,63 @@
+"""What rewards changed: readers of `lite` on the same held-out questions, greedy and drawn at temperature 1 as GRPO draws, pair by pair.
+
+    python benchmarks/held_out.py reader-sft run/grpo/final [--num 104] [--draws 4] [--split val]
+
+Each reader is a source of recipes (smollm2, reader-sft, reader), or a folder with weights or an adapter on reader-sft. The first one is
+what the others are compared with: the mean difference over questions, with its 95 % bootstrap interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import cast
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import torch
+
+from videoseg_r1.datasets.world import Split
+from videoseg_r1.reproduction.figures import difference
+from videoseg_r1.training.exam import examine
+from videoseg_r1.training.network import ADAPTER, Learner, load_learner
+from videoseg_r1.training.recipe import load_recipe
+
+MEASURES = ("success", "reward", "num_think_tokens")
+
+
+def reader(name: str) -> Learner:
+    """Return the network that a name stands for."""
+    if (Path(name) / ADAPTER).is_file():
+        return load_learner(load_recipe("lite", ["model.source=reader-sft"]), [Path(name)])
+    return load_learner(load_recipe("lite", [f"model.source={name}"]))
+
+
+def measured(learner: Learner, split: Split, num: int, draws: int) -> dict[str, np.ndarray]:
+    """Return each measure of every question, float64 (num,): the mean over its answers."""
+    torch.manual_seed(1)
+    marks = examine(learner, split, num, load_recipe("lite").reward, draws=draws)
+    return {name: np.array([getattr(mark, name) for mark in marks], np.float64).reshape(num, -1).mean(1) for name in MEASURES}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("readers", nargs="+")
+    options.add_argument("--num", type=int, default=104)
+    options.add_argument("--draws", type=int, default=4)
+    options.add_argument("--split", choices=("val", "ood"), default="val")
+    given = options.parse_args()
+    for draws in (0, given.draws):
+        first: dict[str, np.ndarray] = {}
+        for name in given.readers:
+            own = measured(reader(name), cast("Split", given.split), given.num, draws)
+            means = "  ".join(f"{measure} {values.mean():.3f}" for measure, values in own.items())
+            print(f"{given.split} {given.num} x {draws or 'greedy'}  {name}: {means}", flush=True)
+            for measure in MEASURES if first else ():
+                print(f"    {measure} against {given.readers[0]}: {difference(own[measure].tolist(), first[measure].tolist())}", flush=True)
+            first = first or own
+
+
+if __name__ == "__main__":
+    main()
