@@ -16,7 +16,7 @@ import numpy as np
 
 from videoseg_r1.config import Limits
 from videoseg_r1.documents import at, build, check_schema, read_json, to_json
-from videoseg_r1.errors import InvalidDocument, SourceNotFound
+from videoseg_r1.errors import InvalidDocument, SourceNotFound, UsageError
 from videoseg_r1.masks import LabelMap, MaskSpool, Rle, box_of, check_rle, label_map, union_of
 from videoseg_r1.types import Anchor, BoolMask, Box, KeyframePick, Reasoning, TrackEvent, VideoInfo
 
@@ -176,16 +176,21 @@ class SegmentationResult:
     notes: tuple[str, ...] = ()
 
     def masks(self, frame_index: int) -> BoolMask:
-        """Return the masks of all targets, (N, H, W) bool."""
+        """Return the masks of all targets, (N, H, W) bool. Raises UsageError: the video has no such frame."""
+        if not 0 <= frame_index < self.num_frames:
+            raise UsageError("There is no such frame", where=f"frame {frame_index}", why=f"the video has {self.num_frames}, from 0 on")
         found = [track.mask(frame_index) for track in self.tracks]
         return np.stack(found) if found else np.zeros((0, *self.size[::-1]), np.bool_)
 
     def mask(self, frame_index: int) -> BoolMask:
-        """Return the union of the targets, (H, W) bool."""
+        """Return the union of the targets, (H, W) bool. Raises UsageError: the video has no such frame."""
         return union_of(self.masks(frame_index))
 
     def label_map(self, frame_index: int) -> LabelMap:
-        """Return (H, W) uint8 with the object's number in every pixel, 0 for background; the first object wins an overlap."""
+        """Return (H, W) uint8 with the object's number in every pixel, 0 for background; the first object wins an overlap.
+
+        Raises: UsageError: the video has no such frame.
+        """
         return label_map(self.masks(frame_index), [track.object_id for track in self.tracks])
 
     def present(self, frame_index: int) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from videoseg_r1.documents import to_json
-from videoseg_r1.errors import InvalidDocument, SourceNotFound
+from videoseg_r1.errors import InvalidDocument, SourceNotFound, UsageError
 from videoseg_r1.masks import MaskSpool, encode
 from videoseg_r1.result import SegmentationResult, Trace, TracedVideo, Track
 from videoseg_r1.types import Box, Cue, KeyframePick, Point, Reasoning, Round, VideoInfo
@@ -154,6 +154,11 @@ class TestResult:
         assert result.label_map(8).tolist() == [[4, 4, 4, 4, 2, 2]] * 4
         assert not result.mask(0).any()
         assert [result.present(i) for i in (0, 2, 8)] == [False, True, True]
+
+    @pytest.mark.parametrize("index", [-1, 10])
+    def test_a_frame_that_the_video_has_not_is_no_empty_mask(self, index: int) -> None:
+        with pytest.raises(UsageError, match=f"frame {index}.*the video has 10"):
+            make_result().mask(index)
 
     def test_tracks_know_where_they_are(self) -> None:
         first, second = make_result().tracks

@@ -17,6 +17,16 @@ SURE = 0.7
 are there, and 0.53 and 0.67 for two of ten that are not and that it takes for something else."""
 
 
+def outweighs(presence: float, *, understood: bool) -> bool:
+    """Return whether a second answer with targets stands against a first one that has none, or that was not understood.
+
+    Args:
+        presence: how sure the second is that there is something, 0..1.
+        understood: whether the first could be read: then it says "nothing".
+    """
+    return not understood or presence >= SURE
+
+
 class SecondOpinion:
     """A `Reasoner` that asks a second one where the first finds nothing, or cannot be understood."""
 
@@ -32,6 +42,6 @@ class SecondOpinion:
         text = f"{one.text}\nA second look. {other.text}" if one.text else other.text
         notes = (*one.notes, "the reader found nothing, so the matcher was asked", *other.notes)
         answer = replace(other, text=text, num_tokens=one.num_tokens + other.num_tokens, notes=notes)
-        if one.failed or not other.cues or other.presence >= SURE:
+        if not other.cues or outweighs(other.presence, understood=not one.failed):
             return answer
         return replace(answer, text=f"{text} That is not sure enough. No target.", cues=())

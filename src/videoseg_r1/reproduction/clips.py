@@ -13,7 +13,7 @@ from itertools import groupby
 from videoseg_r1.chat.base import Reply
 from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.lite.matcher import LiteVoter, Matcher
-from videoseg_r1.lite.opinion import SURE
+from videoseg_r1.lite.opinion import outweighs
 from videoseg_r1.lite.speaker import transcript_question
 from videoseg_r1.masks.geometry import box_of
 from videoseg_r1.prompts import CANONICAL
@@ -51,7 +51,7 @@ class Case:
 
     def with_opinion(self, boxes: tuple[Box, ...] | None) -> tuple[Box, ...]:
         """Return what a reader and the matcher answer together (`lite.opinion`). Args: `boxes` of the reader, None for no answer."""
-        return boxes or (self.matched if boxes is None or self.presence >= SURE else ())
+        return boxes or (self.matched if outweighs(self.presence, understood=boxes is not None) else ())
 
     def worth(self, boxes: Sequence[Box] | None) -> float:
         """Return the box IoU of an answer, 0 for several boxes, none, or what cannot be read; without a target 1 for none."""
