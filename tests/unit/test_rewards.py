@@ -347,13 +347,21 @@ def test_objects_beyond_the_limit_are_cut() -> None:
     assert len(truth_of(np.ones((121, 4, 4), bool)).boxes) == 120
 
 
-@pytest.mark.parametrize(("allow", "expected"), [(False, 0), (True, 3)])
-def test_no_object_where_none_is(allow: bool, expected: int) -> None:
+@pytest.mark.parametrize(("allow", "right", "wrong"), [(False, (1, 0, 0, 1, 0, 0, 0), 2), (True, (1, 2, 3, 1, 1, 0, 0), 4)])
+def test_no_object_where_none_is(allow: bool, right: tuple[float, ...], wrong: float) -> None:
     settings = RewardConfig(allow_empty=allow)
-    assert score(reply(), NONE, settings).terms == (1, 0, expected, 1, 0, 0, 0)
-    assert score(reply(), ONE, settings).terms.accuracy == 0
+    assert score(reply(), NONE, settings).terms == right
+    assert score(reply(), ONE, settings).total == wrong
     assert score(reply(GOOD), NONE, settings).terms == (1, 2, 0, 1, 0, 0, 0)
     assert score("", NONE, settings).terms == (0, 0, 0, 1, 0, 0, 0)
+
+
+def test_saying_nothing_pays_as_much_as_a_wrong_box_and_no_less() -> None:
+    settings = RewardConfig(allow_empty=True)
+    guess = reply(thing([600, 600, 700, 700], [650, 650], [800, 800]))
+    assert score(guess, ONE, settings).total == score(reply(), ONE, settings).total == 4
+    assert score(guess, NONE, settings).total == 4
+    assert score(reply(), NONE, settings).total == score(reply(GOOD), ONE, settings).total == 8
 
 
 # negative points

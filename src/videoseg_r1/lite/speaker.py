@@ -13,13 +13,14 @@ from videoseg_r1.chat.base import Message, Reply, Sampling
 from videoseg_r1.chat.families import Family
 from videoseg_r1.chat.generation import Generation, Prompt
 from videoseg_r1.lite.language import interval_prompt, position_prompt, reasoning_prompt
-from videoseg_r1.lite.matcher import looks
+from videoseg_r1.lite.matcher import LOOKS, looks
 from videoseg_r1.lite.perception import scene_of
 from videoseg_r1.lite.tracks import follow
 from videoseg_r1.lite.transcript import transcript
 from videoseg_r1.pretrained import Network
 from videoseg_r1.prompts import CANONICAL, neutralize_tags, parse_interval, parse_position
 from videoseg_r1.reasoner import Question
+from videoseg_r1.sampler import uniform
 from videoseg_r1.stages import Context, Shown
 from videoseg_r1.types import Frame
 from videoseg_r1.video import Video
@@ -99,7 +100,9 @@ class TranscriptVoter:
         return [reply.text for reply in self._chat.ask(messages, sampling, num_replies)]
 
     def _notes(self, frames: Shown) -> str:
-        return notes_on(frames.video, frames.indices, frames.indices[len(frames.indices) // 2], self._device)
+        """Return the transcript of as many of the frames as were shown in training: the same ones that stage 2 looks at."""
+        seen = uniform(frames.indices[0], frames.indices[-1], LOOKS)
+        return notes_on(frames.video, seen, seen[len(seen) // 2], self._device)
 
 
 def transcript_question(target: Frame, context: Context, query: str, device: str = "cpu") -> Question:

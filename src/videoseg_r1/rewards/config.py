@@ -39,7 +39,7 @@ class RewardConfig:
         min_think_tokens: with fewer, the thinking's format is not paid; at 0 an empty thought is paid in full, as in VisionReasoner.
         point_distance: VisionReasoner's code measures "euclidean", its paper says "l1".
         strict_parse: one malformed object voids the accuracy of all and ends the count of the answer's format, as in VisionReasoner.
-        allow_empty: pay the full accuracy for [] where there is no target.
+        allow_empty: [] is an answer: its form is paid in full, and where there is no target so are accuracy and negative point.
     Raises: InvalidConfig: a number out of range.
     Source: values of beta, floor and budget are ours (algorithm.md B.5), the paper does not give them.
     """

@@ -78,17 +78,21 @@ def score(
     items = answer.items if isinstance(answer, Answer) else ()
     cues = [read_cue(item, scale, CANONICAL, strict=True)[0] or Cue(None) for item in items]
     agreement, pairs = accuracy(cues, truth, config.point_distance)
+    weights = config.weights
+    form = answer_format(items, negatives=weights.negative_point > 0, strict_parse=config.strict_parse)
+    beside = _negative_point(items, cues, truth)
     if config.strict_parse and not all(map(is_complete, items)):
         agreement = 0.0
-    elif config.allow_empty and isinstance(answer, Answer) and not (items or truth.boxes):
-        agreement = 3.0
-    weights = config.weights
+    elif config.allow_empty and isinstance(answer, Answer) and not items:
+        # "nothing" is as good a form as any: were it paid less than a wrong box, rewards would teach never to say it
+        form = 2.0
+        agreement, beside = (0.0, 0.0) if truth.boxes else (3.0, 1.0)
     terms = Terms(
         thinking_format=thinking_format(completion) if config.thinking and num_think_tokens >= config.min_think_tokens else 0.0,
-        answer_format=answer_format(items, negatives=weights.negative_point > 0, strict_parse=config.strict_parse),
+        answer_format=form,
         accuracy=agreement,
         non_repeat=non_repeat(completion),
-        negative_point=_negative_point(items, cues, truth),
+        negative_point=beside,
         box_iou=box_iou(cues, truth) if weights.box_iou else 0.0,
         mask_iou=_mask_iou(cues, truth, segment) if weights.mask_iou else 0.0,
     )
