@@ -86,7 +86,8 @@ def score(
     elif config.allow_empty and isinstance(answer, Answer) and not items:
         # "nothing" is as good a form as any: were it paid less than a wrong box, rewards would teach never to say it
         form = 2.0
-        agreement, beside = (0.0, 0.0) if truth.boxes else (3.0, 1.0)
+        if not truth.boxes:
+            agreement, beside = 3.0, 1.0
     terms = Terms(
         thinking_format=thinking_format(completion) if config.thinking and num_think_tokens >= config.min_think_tokens else 0.0,
         answer_format=form,
