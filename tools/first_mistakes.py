@@ -3,7 +3,8 @@
 python tools/first_mistakes.py FOLDER [NUM_SCENES] [SPLIT]
 
 FOLDER holds weights, such as run/sft/checkpoint-50, or is a source of recipes (smollm2, reader). Each scene is asked all kinds of
-question. A reply counts where every token would have been the likeliest: greedy decoding would have written it.
+question. A reply counts where every token would have been the likeliest: greedy decoding would have written it. At which length to think
+is no mistake, since it is taught by chance.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from itertools import takewhile
 import torch
 
 from videoseg_r1.datasets.world import KINDS_OF_QUERY, WorldSample, draw_group
+from videoseg_r1.datasets.world.evidence import wanted
 from videoseg_r1.lite.language import reasoning_prompt
 from videoseg_r1.lite.speaker import turns
-from videoseg_r1.prompts.schema import THINK_END
+from videoseg_r1.prompts.schema import THINK, THINK_END
 from videoseg_r1.training.branches import ask, branch
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
@@ -62,8 +64,11 @@ def first_mistakes(learner: Learner, group: list[WorldSample]) -> list[Mistake |
         [len(reply) for reply in replies],
     )
     found: list[Mistake | None] = []
-    for reply, likeliest in zip(replies, ask(learner.network, asked).argmax(-1).split(list(asked.lengths)), strict=True):
-        wrong = next((at for at, (a, b) in enumerate(zip(reply, likeliest.tolist(), strict=True)) if a != b), None)
+    expected = ask(learner.network, asked).argmax(-1).split(list(asked.lengths))
+    for sample, reply, likeliest in zip(group, replies, expected, strict=True):
+        manner = len(tokenizer(f"{THINK}{wanted(sample.query)}", add_special_tokens=False)["input_ids"])
+        pairs = enumerate(zip(reply, likeliest.tolist(), strict=True))
+        wrong = next((at for at, (a, b) in pairs if a != b and at != manner), None)
         if wrong is None:
             found.append(None)
             continue

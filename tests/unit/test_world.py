@@ -21,7 +21,7 @@ from videoseg_r1.datasets.world import (
     names,
     wording,
 )
-from videoseg_r1.datasets.world.evidence import Page, wanted
+from videoseg_r1.datasets.world.evidence import MANNERS, Evidence, Line, Manner, Page, wanted
 from videoseg_r1.datasets.world.moments import true_interval
 from videoseg_r1.datasets.world.perception import HELD_OUT_NOISES, noises
 from videoseg_r1.datasets.world.queries import WHAT, draw_wording, resolve
@@ -68,6 +68,11 @@ def classes_of(kinds) -> set[str]:
 def lines_of(transcript: str) -> dict[int, dict[str, str]]:
     found = [LINE.fullmatch(line) for line in transcript.splitlines()[1:] if " overtakes " not in line]
     return {int(line["number"]): line.groupdict() for line in found}
+
+
+def said_in(sample: WorldSample, manner: Manner) -> Evidence:
+    lines = [Line(number, -1, track) for number, track in enumerate(sample.tracks, 1)]
+    return Page(lines, sample.pick.target_frame, sample.scene.size).weigh(sample.query, manner)
 
 
 def iou(a: Box, b: Box) -> float:
@@ -290,10 +295,18 @@ def test_the_evidence_looks_at_the_lines_in_their_order_and_chooses_last(train, 
     for sample in (*train, *ood):
         lines = lines_of(sample.transcript)
         looked_at, _, choice = sample.thinking.rpartition("So ")
-        first_look = re.split(r" [A-Z][^.?]*\? ", looked_at)[0]
-        seen = [int(n) for n in re.findall(r"(?:^|\. )(\d+)(?: [^:.]+)?: ", first_look)]
-        assert seen in ([], list(lines))
-        assert bool(seen) == any(attribute in WHAT for attribute, _ in sample.query.filters)
+        first_look = re.split(r" [A-Z][^.?:]*\? ", looked_at)[0]
+        seen = [(int(n), verdict) for n, verdict in re.findall(r"(?<=[.:] )(\d+)(?: [^:.]+)?: ([a-z ]+)\.", first_look)]
+        numbers = [number for number, _ in seen]
+        if not any(attribute in WHAT for attribute, _ in sample.query.filters):
+            assert not seen
+        elif sample.manner == "brief":
+            assert set(numbers) <= set(lines)
+            assert numbers == sorted(set(numbers))
+            assert {verdict for _, verdict in seen} <= {"yes", "perhaps"}
+        else:
+            assert numbers == list(lines) * (2 if sample.manner == "careful" else 1)
+            assert seen[: len(lines)] == seen[-len(lines) :]
         chosen = [int(n) for n in re.findall(r"\d+", choice)]
         assert set(chosen) <= set(lines)
         assert (chosen == []) == ("none" in choice)
@@ -317,7 +330,23 @@ def test_the_evidence_is_written_without_knowing_what_the_lines_show(monkeypatch
 def test_thinking_is_longer_where_it_is_hard(train):
     words = {hard: [len(s.thinking.split()) for s in train if (s.difficulty > 4) == hard] for hard in (False, True)}
     assert np.mean(words[True]) > 1.2 * np.mean(words[False])
-    assert max(len(s.thinking.split()) for s in train) < 120
+    assert max(len(s.thinking.split()) for s in train if s.manner != "careful") < 120
+
+
+def test_how_long_the_thinking_is_says_nothing_of_the_question():
+    samples = many(count=600, kind="name")
+    shares = {manner: [s.difficulty for s in samples if s.manner == manner] for manner in MANNERS}
+    assert all(150 < len(found) < 250 for found in shares.values())
+    assert np.ptp([np.mean(found) for found in shares.values()]) < 0.4
+
+
+def test_every_manner_comes_to_the_same_answer(train):
+    for sample in train:
+        said = {manner: said_in(sample, manner) for manner in MANNERS}
+        assert len({evidence.chosen for evidence in said.values()}) == 1
+        lengths = [len(said[manner].text) for manner in ("plain", "careful")]
+        assert lengths == sorted(lengths)
+    assert sum(len(said_in(s, "brief").text) < 0.8 * len(said_in(s, "plain").text) for s in train) > len(train) / 3
 
 
 def box_of(line: dict[str, str]) -> Box:

@@ -3,7 +3,8 @@
 It says what is wanted, goes through the lines for what they show, then looks closer at those that remain, one condition after the
 other, and chooses last. Every word follows from the transcript and the sentence, never from the scene: a text that knows more than its
 reader teaches guessing, and one that names the line before it has looked does too. Where nothing tells the rest apart, the first
-is taken, which is the most prominent. Not here: the lines themselves (`lite.transcript`), the truth (`queries`).
+is taken, which is the most prominent. It comes in three lengths, drawn without regard to the question: which one a question is worth,
+examples cannot teach, but rewards can. Not here: the lines themselves (`lite.transcript`), the truth (`queries`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal, TypeAlias, get_args
 
 from videoseg_r1.datasets.world import names
 from videoseg_r1.datasets.world.names import FACT_KINDS, KINDS, Kind
@@ -31,6 +33,10 @@ from videoseg_r1.lite.transcript import (
     sure_concept,
 )
 
+Manner: TypeAlias = Literal["plain", "brief", "careful"]
+"""How the lines are gone through: each once, only those that may be meant, or all of them twice. It is said before it is done."""
+MANNERS: tuple[Manner, ...] = get_args(Manner)
+_BRIEF, _CAREFUL, _AGAIN = "Briefly:", "Carefully:", "Again:"
 _DEEDS = {"enter": "enters", "leave": "leaves", "stop": "stops", "turn": "turns round", "start": "starts to move"}
 _MOVES = {"stop": "stops", "start": "starts", "turn": "turns"}
 _WORDS: dict[str, Callable[[str], str]] = {
@@ -79,15 +85,15 @@ class Page:
     frame: int
     size: tuple[int, int]
 
-    def weigh(self, query: Query) -> Evidence:
-        """Return the way to the answer."""
+    def weigh(self, query: Query, manner: Manner = "plain") -> Evidence:
+        """Return the way to the answer, and the answer, which is the same in every manner."""
         what = [one for one in query.filters if one[0] in WHAT]
         rest = [one for one in query.filters if one[0] not in WHAT]
         said = [wanted(query)]
         left = [line for line in self.lines if self.frame in line.track.regions]
         if what:
             verdicts = {line.number: _verdict(line.track, what, self.frame) for line in left}
-            said += [self._looked_at(line, verdicts) for line in self.lines]
+            said += self._gone_through(verdicts, manner)
             left = next((kept for word in ("yes", "perhaps") if (kept := [n for n in left if verdicts[n.number] == word])), [])
         for condition in rest:
             if len(left) > 1:
@@ -98,6 +104,18 @@ class Page:
             said.append(told)
         numbers = [line.number for line in (left if query.template.is_plural else left[:1])]
         return Evidence(" ".join([*said, _choice(numbers)]), tuple(numbers))
+
+    def _gone_through(self, verdicts: dict[int, str], manner: Manner) -> list[str]:
+        """Return what is said of the lines, first the manner in which it is."""
+        told = [self._looked_at(line, verdicts) for line in self.lines]
+        match manner:
+            case "plain":
+                return told
+            case "brief":
+                kept = [text for line, text in zip(self.lines, told, strict=True) if verdicts.get(line.number, "no") != "no"]
+                return [_BRIEF, *(kept or ["no."])]
+            case "careful":
+                return [_CAREFUL, *told, _AGAIN, *told]
 
     def _looked_at(self, line: Line, verdicts: dict[int, str]) -> str:
         if line.number not in verdicts:

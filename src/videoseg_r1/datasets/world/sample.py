@@ -14,7 +14,7 @@ import numpy as np
 
 from videoseg_r1.datasets.training import training_pick
 from videoseg_r1.datasets.world import names
-from videoseg_r1.datasets.world.evidence import Line, Page, wanted
+from videoseg_r1.datasets.world.evidence import MANNERS, Line, Manner, Page, wanted
 from videoseg_r1.datasets.world.perception import NOISES, Noise, noises, perceive
 from videoseg_r1.datasets.world.queries import Query, Resolved, draw_query, draw_wording
 from videoseg_r1.datasets.world.scene import MAX_THINGS, Scene, draw_scene
@@ -65,7 +65,7 @@ class WorldSample:
         tracks: what perception saw, in the order of the lines.
         transcript: what it says.
         cues: what the lines of the targets say, one per target, in the canonical frame: the answer that is taught.
-        thinking: what a careful reader of the transcript makes of it.
+        manner, thinking: what a reader of the transcript makes of it, and at which length.
         follows: whether that leads to the answer; perception may have missed or mistaken what decides.
         difficulty: 1 (easy) to 10, from the kind of the query, the number of things and rivals, and the noise.
     """
@@ -80,6 +80,7 @@ class WorldSample:
     tracks: tuple[Track, ...]
     transcript: str
     cues: tuple[Cue, ...]
+    manner: Manner
     thinking: str
     follows: bool
     difficulty: float
@@ -228,9 +229,11 @@ def _perceived(
     text = transcript(tracks, frame, scene.num_frames, scene.size)
     page = Page(lines, frame, scene.size)
     samples: list[WorldSample] = []
+    manners = rng.spawn(1)[0]  # its own source: what is drawn after it stays the same
     for resolved in asked:
         targets = tuple(sorted(resolved.targets, key=lambda thing: main[thing].number))  # the answer goes from line to line
-        evidence = page.weigh(resolved.query)
+        manner = MANNERS[int(manners.integers(len(MANNERS)))]
+        evidence = page.weigh(resolved.query, manner)
         difficulty = difficulty_of(resolved.query.kind, len(scene.things), len(resolved.rivals), len(targets), noise.level)
         samples.append(
             WorldSample(
@@ -244,6 +247,7 @@ def _perceived(
                 tracks=tracks,
                 transcript=text,
                 cues=_cues([main[thing] for thing in targets], frame, scene.size),
+                manner=manner,
                 thinking=evidence.text,
                 follows=evidence.chosen == tuple(main[thing].number for thing in targets),
                 difficulty=difficulty,
