@@ -3,7 +3,7 @@
     python benchmarks/held_out.py reader-sft run/grpo/final [--num 104] [--draws 4] [--split val]
 
 Each reader is a source of recipes (smollm2, reader-sft, reader), or a folder with weights or an adapter on reader-sft. The first one is
-what the others are compared with: the mean difference over questions, with its 95 % bootstrap interval.
+what the others are compared with: the mean difference over questions, with its 95 % bootstrap interval; and success by kind of question.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 
-from videoseg_r1.datasets.world import Split
+from videoseg_r1.datasets.world import KINDS_OF_QUERY, Split
 from videoseg_r1.reproduction.figures import difference
 from videoseg_r1.training.exam import examine
 from videoseg_r1.training.network import ADAPTER, Learner, load_learner
@@ -56,6 +56,10 @@ def main() -> None:
             print(f"{given.split} {given.num} x {draws or 'greedy'}  {name}: {means}", flush=True)
             for measure in MEASURES if first else ():
                 print(f"    {measure} against {given.readers[0]}: {difference(own[measure].tolist(), first[measure].tolist())}", flush=True)
+            by_kind = [
+                f"{kind} {own['success'][at :: len(KINDS_OF_QUERY)].mean():.2f}" for at, kind in enumerate(KINDS_OF_QUERY[: given.num])
+            ]
+            print(f"    success: {', '.join(by_kind)}", flush=True)
             first = first or own
 
 
