@@ -85,7 +85,7 @@ class Page:
     frame: int
     size: tuple[int, int]
 
-    def weigh(self, query: Query, manner: Manner = "plain") -> Evidence:
+    def weigh(self, query: Query, manner: Manner) -> Evidence:
         """Return the way to the answer, and the answer, which is the same in every manner."""
         what = [one for one in query.filters if one[0] in WHAT]
         rest = [one for one in query.filters if one[0] not in WHAT]
