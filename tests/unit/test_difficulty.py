@@ -73,6 +73,8 @@ def test_the_linear_budget(d: float | None, budget: int) -> None:
 
 def test_an_unknown_difficulty_gets_a_medium_budget_whatever_the_tiers() -> None:
     assert token_budget(None) == 72
+    assert [token_budget(d, medium=36) for d in (1.0, None, 10.0)] == [24, 36, 56]
+    assert [token_budget(d, "linear", medium=36) for d in (1.0, 10.0)] == [20, 56]
     assert token_budget(None, tiers=Tiers(1.5, 2.5)) == 72
 
 

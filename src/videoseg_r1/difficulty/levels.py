@@ -28,6 +28,8 @@ _ENOUGH = 3
 """Ratings that make a mean; one bad key is no reason to drop a sample."""
 _QUANTILES = (0.33, 0.67)
 _TIER_TOKENS: Mapping[Tier, int] = {"easy": 48, "medium": 72, "hard": 112}
+MEDIUM = _TIER_TOKENS["medium"]
+"""Tokens that a medium question is worth, for a model that thinks in sentences."""
 _LINEAR_TOKENS = (40, 8)
 """Of D = 1, and more for every further point."""
 
@@ -97,18 +99,18 @@ def tier_of(d: float | None, tiers: Tiers = TIERS) -> Tier:
     return "hard" if d > tiers.hard else "medium"
 
 
-def token_budget(d: float | None, mode: BudgetMode = "tiers", tiers: Tiers = TIERS) -> int:
+def token_budget(d: float | None, mode: BudgetMode = "tiers", tiers: Tiers = TIERS, *, medium: int = MEDIUM) -> int:
     """Return how many tokens of reasoning a question is worth, L(D) of the paper's eq. 7.
 
     Args:
         d: difficulty in 1..10; None where it is not known, which gives a medium budget.
         mode: "tiers" gives 48, 72 or 112; "linear" gives 40 + 8 (D - 1), rounded half up.
         tiers: thresholds of the first mode.
+        medium: tokens of a medium question, with which all others grow and shrink; models differ in how many words a thought takes.
     Raises: InvalidConfig: D is out of range.
     """
     if d is not None and not _LOWEST <= d <= _HIGHEST:  # also NaN
         raise InvalidConfig("a difficulty is out of range", where=f"D = {d}", fix="D is in 1..10")
-    if mode == "tiers":
-        return _TIER_TOKENS[tier_of(d, tiers)]
     base, slope = _LINEAR_TOKENS
-    return math.floor(base + slope * ((NEUTRAL if d is None else d) - _LOWEST) + 0.5)
+    tokens = _TIER_TOKENS[tier_of(d, tiers)] if mode == "tiers" else base + slope * ((NEUTRAL if d is None else d) - _LOWEST)
+    return math.floor(tokens * medium / MEDIUM + 0.5)

@@ -35,7 +35,7 @@ class RewardConfig:
         thinking: False for completions that are not to think: no pay for the thinking's format, no penalty for length.
         beta: what a thinking token beyond the budget takes off the factor s (eq. 7); 0 turns the penalty off.
         floor: the least s. Above 0, so that of two overlong answers the better one still gets more.
-        budget: thinking tokens that are free of charge, for a truth that names no budget: a medium sample's.
+        budget: thinking tokens that are free of charge for a medium sample, and for a truth that names no budget.
         min_think_tokens: with fewer, the thinking's format is not paid; at 0 an empty thought is paid in full, as in VisionReasoner.
         point_distance: VisionReasoner's code measures "euclidean", its paper says "l1".
         strict_parse: one malformed object voids the accuracy of all and ends the count of the answer's format, as in VisionReasoner.

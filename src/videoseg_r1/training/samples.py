@@ -18,7 +18,7 @@ from videoseg_r1.chat.families import Family
 from videoseg_r1.datasets import mevis, ref_davis17, ref_youtube_vos, world
 from videoseg_r1.datasets.training import TrainingClip, draw_sample
 from videoseg_r1.datasets.world.seen import look_at
-from videoseg_r1.difficulty.levels import BudgetMode, token_budget
+from videoseg_r1.difficulty.levels import MEDIUM, BudgetMode, token_budget
 from videoseg_r1.documents import read_json
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
 from videoseg_r1.lite.language import interval_prompt, position_prompt, reasoning_prompt
@@ -68,16 +68,24 @@ class WorldExamples:
     Args:
         num: how many.
         first: the seed of number 0.
-        split, budget: what they are made of, and how much may be thought about them.
+        split: what they are made of.
+        budget, medium: how much may be thought about them; see `token_budget`.
         seen_every: of so many, one is drawn as a video and read as perception writes it; 0 for none.
     """
 
     coord_size = CANONICAL
 
     def __init__(
-        self, num: int, first: int = 0, split: world.Split = "train", budget: BudgetMode = "tiers", *, seen_every: int = 0
+        self,
+        num: int,
+        first: int = 0,
+        split: world.Split = "train",
+        budget: BudgetMode = "tiers",
+        *,
+        medium: int = MEDIUM,
+        seen_every: int = 0,
     ) -> None:
-        self._num, self._first, self._seen_every = num, first, seen_every
+        self._num, self._first, self._medium, self._seen_every = num, first, medium, seen_every
         self._split: world.Split = split
         self._budget: BudgetMode = budget
 
@@ -89,7 +97,7 @@ class WorldExamples:
         sample = world.draw_sample(seed, self._split)
         is_seen = self._seen_every > 0 and number % self._seen_every == self._seen_every - 1
         transcript, masks = look_at(sample, seed) if is_seen else (sample.transcript, sample.masks())
-        truth = truth_of(masks, budget=token_budget(sample.difficulty, self._budget))
+        truth = truth_of(masks, budget=token_budget(sample.difficulty, self._budget, medium=self._medium))
         return Example(tuple(reasoning_prompt(transcript, sample.query.text)), sample.reply(), truth)
 
 
@@ -144,8 +152,10 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
         fix = "use the world with a language model, and clips with a vision-language model"
         raise InvalidConfig("these data are not for this model", where=f"data.source = {data.source}", fix=fix)
     if family is None:
-        return WorldExamples(num, first_scene(recipe) + first, budget=data.budget, seen_every=data.seen_every)
-    return ClipExamples(_READERS[data.source](data.root), num, family, _budgets(data), recipe.run.seed + first)
+        start, medium = first_scene(recipe) + first, recipe.reward.budget
+        return WorldExamples(num, start, budget=data.budget, medium=medium, seen_every=data.seen_every)
+    budgets = _budgets(data, recipe.reward.budget)
+    return ClipExamples(_READERS[data.source](data.root), num, family, budgets, recipe.run.seed + first)
 
 
 def first_scene(recipe: Recipe) -> int:
@@ -246,14 +256,16 @@ def _cues(masks: BoolMask) -> list[Cue]:
     return cues
 
 
-def _budgets(data: Data) -> dict[str, int]:
+def _budgets(data: Data, medium: int) -> dict[str, int]:
     """Return tokens by `VIDEO/EXPRESSION`, the ids of a manifest of these clips, out of a document of `videoseg rate --json`."""
     if not data.ratings:
         return {}
     document = read_json(data.ratings)
     try:
         items = cast("dict[str, list[dict[str, Any]]]", document)["items"]
-        return {item["id"]: token_budget(None if item["imputed"] else item["D"], data.budget) for item in items if "D" in item}
+        return {
+            item["id"]: token_budget(None if item["imputed"] else item["D"], data.budget, medium=medium) for item in items if "D" in item
+        }
     except (KeyError, TypeError) as error:
         fix = "save what `videoseg rate MANIFEST --json` prints"
         raise InvalidDocument("Not a document of ratings", where=data.ratings, why=str(error), fix=fix) from error
