@@ -94,9 +94,10 @@ def table_4(scores: Mapping[str, Scores]) -> list[str]:
     lines = head(["reader", "success, in distribution", "IoU", "success, out of it", "IoU", "box IoU, real clips"])
     for name in (BASELINE, *(name for name in VARIANTS if name != "RL without length penalty")):
         lines.append(row(name, [figure(values) for values in _columns(scores[name])] if name in scores else ["not trained yet", *[""] * 4]))
-    if {"SFT", "RL with thinking"} <= scores.keys():
-        pairs = zip(_columns(scores["RL with thinking"]), _columns(scores["SFT"]), strict=True)
-        lines.append(row("RL with thinking, less SFT", [difference(*pair) for pair in pairs]))
+    for other in ("SFT without thinking", "SFT"):  # the paper's row, and what the rewards began with
+        if {other, "RL with thinking"} <= scores.keys():
+            pairs = zip(_columns(scores["RL with thinking"]), _columns(scores[other]), strict=True)
+            lines.append(row(f"RL with thinking, less {other}", [difference(*pair) for pair in pairs]))
     return lines
 
 
