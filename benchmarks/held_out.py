@@ -2,7 +2,7 @@
 
     python benchmarks/held_out.py reader-sft run/grpo/final [--num 104] [--draws 4] [--split val]
 
-Each reader is a source of recipes (smollm2, reader-sft, reader), or a folder with weights or an adapter on reader-sft. The first one is
+Each reader is a source of recipes (smollm2, reader-sft, reader), or a folder with weights or an adapter on reader-base. The first one is
 what the others are compared with: the mean difference over questions, with its 95 % bootstrap interval; and success by kind of question.
 """
 
@@ -30,7 +30,7 @@ MEASURES = ("success", "reward", "num_think_tokens")
 def reader(name: str) -> Learner:
     """Return the network that a name stands for."""
     if (Path(name) / ADAPTER).is_file():
-        return load_learner(load_recipe("lite", ["model.source=reader-sft"]), [Path(name)])
+        return load_learner(load_recipe("lite", ["model.source=reader-base"]), [Path(name)])
     return load_learner(load_recipe("lite", [f"model.source={name}"]))
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     options.add_argument("--draws", type=int, default=4)
     options.add_argument("--split", choices=("val", "ood"), default="val")
     given = options.parse_args()
-    for draws in (0, given.draws):
+    for draws in dict.fromkeys((0, given.draws)):
         first: dict[str, np.ndarray] = {}
         for name in given.readers:
             own = measured(reader(name), cast("Split", given.split), given.num, draws)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,11 @@ def test_the_smoke_recipe_runs_both_stages(llama: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sft", "grpo", "files"),
-    [("full", "full", ["reader"]), ("full", "lora", ["reader", "reader-rewards"]), ("lora", "lora", ["reader-rewards"])],
+    [
+        ("full", "full", ["reader"]),
+        ("full", "lora", ["reader", "reader-rewards"]),
+        ("lora", "lora", ["reader-examples", "reader-rewards"]),
+    ],
 )
 def test_a_run_is_reproduced_examined_and_released_with_its_card(
     llama: Path, tmp_path: Path, sft: str, grpo: str, files: list[str]
@@ -96,7 +101,8 @@ def test_a_run_is_reproduced_examined_and_released_with_its_card(
     assert documents[0]["release"] == [*(str(out / f"{name}.safetensors") for name in files), str(out / "reader.md")]
     network = LlamaForCausalLM.from_pretrained(llama)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    assert " ".join(add_learned(network, out / f"{name}.safetensors")["stages"] for name in files) == "sft grpo"
+    added = [name for name in files if name != "reader-examples"]  # rewards went on with what examples had taught
+    assert " ".join(add_learned(network, out / f"{name}.safetensors")["stages"] for name in added) == "sft grpo"
     trained = dict(load_learner(text_recipe(llama), [out / "sft" / "final", out / "grpo" / "final"]).network.named_parameters())
     for name, value in network.named_parameters():
         torch.testing.assert_close(value, trained[name], atol=1e-3, rtol=1e-2)
@@ -185,6 +191,18 @@ def test_an_adapter_goes_on_from_one_stage_to_the_next(llama: Path, tmp_path: Pa
     for name, tensor in taught.items():
         torch.testing.assert_close(rewarded[name], tensor, atol=1e-5, rtol=1e-4)
     assert any("lora_B" in name and float(tensor.abs().max()) > 0 for name, tensor in taught.items())
+
+
+def test_examples_may_be_gone_through_once_more_before_the_rewards(llama: Path, tmp_path: Path) -> None:
+    settings = asdict(text_recipe(llama).sft) | {"method": "lora", "samples": 6, "steps": 1}
+    stages = ("sft", "refine", "grpo")
+    changes = [f"run.stages={json.dumps(stages)}", "grpo.method=lora", *(f"refine.{key}={json.dumps(settings[key])}" for key in settings)]
+    recipe = text_recipe(llama, *changes)
+    train(recipe, tmp_path / "out")
+
+    adapters = [(tmp_path / "out" / stage / "final" / "adapter_config.json").is_file() for stage in stages]
+    assert adapters == [False, True, True]
+    assert [recipe.num_before(stage) for stage in stages] == [0, recipe.sft.samples, recipe.sft.samples + 6]
 
 
 def test_trackio_keeps_its_curves_in_the_folder_of_the_run(llama: Path, tmp_path: Path) -> None:

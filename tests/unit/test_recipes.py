@@ -125,3 +125,10 @@ def test_a_damaged_file_is_no_recipe(tmp_path: Path, content: bytes) -> None:
 
     with pytest.raises(InvalidDocument):
         load_recipe(path)
+
+
+def test_a_stage_that_is_run_has_settings() -> None:
+    with pytest.raises(InvalidConfig, match="no settings"):
+        load_recipe("smoke", ['run.stages=["sft", "refine"]'])
+    with pytest.raises(InvalidDocument, match="unknown key"):
+        load_recipe("lite", ["refine.stepz=3"])

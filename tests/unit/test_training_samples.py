@@ -63,7 +63,7 @@ def test_the_world_gives_every_example_a_budget() -> None:
     budgets = {truth.budget for truth in truths if truth}
 
     assert 1 < len(budgets & {48, 72, 112}) == len(budgets)
-    examples = examples_of(load_recipe("lite", ["data.seen_every=0"]), None, 20)
+    examples = examples_of(load_recipe("lite", ["reward.budget=36"]), None, 20)
     assert len({truth.budget for n in range(20) if (truth := examples[n].truth)} & {24, 36, 56}) > 1
 
 

@@ -88,7 +88,7 @@ def _launched(recipe: Recipe, source: str, out: Path, num_gpus: int, num_nodes: 
 
 
 def _plan(recipe: Recipe) -> dict[str, Any]:
-    stages = {name: getattr(recipe, name) for name in recipe.run.stages}
+    stages = {name: recipe.stage(name) for name in recipe.run.stages}
     return {
         "model": recipe.model.source,
         "data": f"{recipe.data.source} {recipe.data.root}".strip(),

@@ -5,6 +5,7 @@ Not here: how it is asked (`speaker`), how it was taught (`videoseg_r1.training`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -19,14 +20,19 @@ from videoseg_r1.pretrained import load_network, load_processor
 
 WEIGHTS = Path(str(resources.files("videoseg_r1.lite") / "weights"))
 """Folder of what was learned."""
-_LEARNED = ("reader.safetensors", "reader-examples.safetensors")
-NUM_BY_EXAMPLES = 2
-"""How many of the files of what was learned, the first ones, were learned by examples; the others by rewards."""
+LEARNED: Mapping[str, tuple[str, ...]] = {
+    "smollm2": (),
+    "reader-base": ("reader.safetensors",),
+    "reader-sft": ("reader.safetensors", "reader-examples.safetensors"),
+    "reader": ("reader.safetensors", "reader-rewards.safetensors"),
+}
+"""By how far it was taught, the files that are added to the language model: not at all, all its weights by examples, then low-rank
+changes by examples, and those gone on with by rewards."""
 
 
-def learned_files() -> list[Path]:
-    """Return the files of what was learned, in the order in which they are added. Raises WeightsMissing."""
-    paths = [WEIGHTS / name for name in _LEARNED]
+def learned_files(taught: str = "reader") -> list[Path]:
+    """Return the files of what was learned up to a name of LEARNED, in the order in which they are added. Raises WeightsMissing."""
+    paths = [WEIGHTS / name for name in LEARNED[taught]]
     for path in paths:
         if not path.is_file():
             raise WeightsMissing("The weights of the reader are missing", where=str(path), fix="install the package again")

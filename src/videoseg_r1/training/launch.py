@@ -15,7 +15,7 @@ from typing import Any
 
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidConfig, OutputError
-from videoseg_r1.training.recipe import Recipe, Sft
+from videoseg_r1.training.recipe import Recipe
 
 _PORT = 29500
 _VLLM_PORT = 8000
@@ -112,7 +112,7 @@ def _check(recipe: Recipe, num_gpus: int, num_nodes: int) -> None:
     if recipe.data.source == "world" and num_devices > 1:
         raise InvalidConfig("a model that reads text is trained on one device", where="data.source = world")
     for name in recipe.run.stages:
-        stage: Sft = getattr(recipe, name)
+        stage = recipe.stage(name)
         total = stage.batch_size * (recipe.grpo.num_generations if name == "grpo" else 1)
         if total % (stage.micro_batch * num_devices):
             why = f"an update takes {total}, {num_devices} devices compute {stage.micro_batch * num_devices} at once"

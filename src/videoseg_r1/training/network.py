@@ -16,15 +16,13 @@ from videoseg_r1.chat.families import FAMILIES, Family
 from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.lite.language import base_folder
 from videoseg_r1.lite.learned import add_learned
-from videoseg_r1.lite.reader import NUM_BY_EXAMPLES, learned_files
+from videoseg_r1.lite.reader import LEARNED, learned_files
 from videoseg_r1.models import MODELS, locate
 from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
 from videoseg_r1.training.branches import ATTENTION
 from videoseg_r1.training.recipe import Model, Recipe, StageName
 
 ADAPTER = "adapter_config.json"
-_LEARNED = {"smollm2": 0, "reader-sft": NUM_BY_EXAMPLES, "reader": None}
-"""Sources that are the language model of `lite`, and how many of the files of what it learned are added to it; None is all."""
 LANGUAGE_LAYERS = r"(?:base_model\.model\.)?model\.(?:language_model\.)?layers\.\d+\.(?:self_attn|mlp|linear_attn)\.\w*proj\w*"
 """Linear layers of the language model in every family here, and of Llama; nothing of the vision tower is called so."""
 
@@ -44,7 +42,7 @@ class Learner:
 
 def source_folder(model: Model) -> Path:
     """Return the folder of the weights that a recipe starts from. Raises WeightsMissing, ModelError."""
-    if model.source in _LEARNED:
+    if model.source in LEARNED:
         return base_folder()
     return locate(MODELS[model.source]) if model.source in MODELS else Path(model.source)
 
@@ -57,8 +55,7 @@ def is_bfloat16(recipe: Recipe) -> bool:
 def load_source(model: Model, dtype: torch.dtype = torch.float32) -> Network:
     """Return the network that a recipe starts from. Raises WeightsMissing, ModelError."""
     folder = source_folder(model)
-    num_learned = _LEARNED.get(model.source, 0)
-    learned = [] if num_learned == 0 else learned_files()[:num_learned]
+    learned = learned_files(model.source) if model.source in LEARNED else []
     network = load_network(_classes(_family(folder))[0], folder, torch.float32 if learned else dtype)
     for path in learned:
         add_learned(network, path)
@@ -76,7 +73,7 @@ def load_learner(recipe: Recipe, starts: Sequence[Path] = (), stage: StageName |
     """
     adapter = starts[-1] if starts and (starts[-1] / ADAPTER).is_file() else None
     whole = [folder for folder in starts if not (folder / ADAPTER).is_file()]
-    is_lora = stage is not None and getattr(recipe, stage).method == "lora"
+    is_lora = stage is not None and recipe.stage(stage).method == "lora"
     # what stays as it is needs no more, and DeepSpeed keeps float32 copies of what is trained
     dtype = torch.bfloat16 if is_bfloat16(recipe) and (compact or is_lora) else torch.float32
     folder = whole[-1] if whole else source_folder(recipe.model)

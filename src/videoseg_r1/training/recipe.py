@@ -22,7 +22,8 @@ from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound
 from videoseg_r1.rewards import RewardConfig, Terms
 
 Table: TypeAlias = dict[str, Any]
-StageName: TypeAlias = Literal["sft", "grpo"]
+StageName: TypeAlias = Literal["sft", "refine", "grpo"]
+"""Examples, examples once more (after a change of what is taught, as low-rank changes that are small to ship), rewards."""
 _SHIPPED = resources.files("videoseg_r1.training") / "recipes"
 
 
@@ -53,8 +54,8 @@ class Model:
     """What is trained. The vision tower never is.
 
     Attributes:
-        source: "smollm2", "reader-sft" and "reader" (that with what the shipped one learned by examples, and then by rewards), a name
-            of `models.MODELS`, or a folder.
+        source: a name of `lite.reader.LEARNED` ("smollm2", and that with what the shipped reader learned up to some stage), a name of
+            `models.MODELS`, or a folder.
         rank, alpha, dropout: of LoRA, in stages that use it.
         attention: implementation in transformers, for a model that sees; one that reads has its own (`branches`).
         checkpointing: compute activations twice instead of keeping them.
@@ -174,7 +175,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole recipe. Raises InvalidConfig: numbers that do not go together."""
+    """A whole recipe; `refine` may be left out where it is not run. Raises InvalidConfig: values that do not go together."""
 
     run: Run
     model: Model
@@ -183,9 +184,10 @@ class Recipe:
     grpo: Grpo
     scale: Scale
     reward: RewardConfig
+    refine: Sft | None = None
 
     def __post_init__(self) -> None:
-        for name, stage in (("sft", self.sft), ("grpo", self.grpo)):
+        for name, stage in (("sft", self.sft), *((("refine", self.refine),) if self.refine else ()), ("grpo", self.grpo)):
             for key in ("samples", "batch_size", "micro_batch", "learning_rate", "log_steps", "save_steps"):
                 if getattr(stage, key) <= 0:
                     raise InvalidConfig("a value of the recipe must be above 0", where=f"{name}.{key}")
@@ -193,6 +195,16 @@ class Recipe:
             raise InvalidConfig("GRPO compares completions", where="grpo.num_generations", fix="use at least 2")
         if not self.run.stages or len(set(self.run.stages)) < len(self.run.stages):
             raise InvalidConfig("each stage can be run once", where="run.stages", fix='use ["sft", "grpo"] or one of them')
+        if "refine" in self.run.stages and not self.refine:
+            raise InvalidConfig("a stage has no settings", where="run.stages: refine", fix="add a section [refine]")
+
+    def stage(self, name: StageName) -> Sft:
+        """Return the settings of a stage that is run."""
+        return getattr(self, name)
+
+    def num_before(self, name: StageName) -> int:
+        """Return how many samples the stages before this one have: different stages see different ones."""
+        return sum(self.stage(earlier).samples for earlier in self.run.stages[: self.run.stages.index(name)])
 
 
 def shipped() -> list[str]:
@@ -229,14 +241,15 @@ def recipe_of(table: Mapping[str, Any], where: str = "") -> Recipe:
     config = replace(
         config, weights=Terms(**{name: build(float, value, f"{place}reward.weights.{name}") for name, value in weights.items()})
     )
-    missing = [name for name in _SECTIONS if name not in table]
+    missing = [name for name in _SECTIONS if name not in table and name != _OPTIONAL]
     if missing:
         raise InvalidDocument("A section of the recipe is missing", where=at(place, missing[0]), fix=f"a recipe has {', '.join(_SECTIONS)}")
-    parts = {name: build(kind, table[name], at(place, name)) for name, kind in _SECTIONS.items()}
+    parts = {name: build(kind, table[name], at(place, name)) for name, kind in _SECTIONS.items() if table.get(name) is not None}
     return Recipe(**parts, reward=config)
 
 
-_SECTIONS: Mapping[str, Any] = {"run": Run, "model": Model, "data": Data, "sft": Sft, "grpo": Grpo, "scale": Scale}
+_SECTIONS: Mapping[str, Any] = {"run": Run, "model": Model, "data": Data, "sft": Sft, "refine": Sft, "grpo": Grpo, "scale": Scale}
+_OPTIONAL = "refine"
 
 
 def _read(source: str | Path) -> tuple[str, str]:
@@ -279,5 +292,6 @@ def _check_keys(kind: Any, table: object, place: str) -> None:
             near = difflib.get_close_matches(key, hints, n=1)
             fix = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}"
             raise InvalidDocument("An unknown key", where=at(place, key), fix=fix)
-        if dataclasses.is_dataclass(hints[key]) or hints[key] is Terms:
-            _check_keys(hints[key], value, at(place, key))
+        for inner in (hints[key], *typing.get_args(hints[key])):
+            if dataclasses.is_dataclass(inner) or inner is Terms:
+                _check_keys(inner, value, at(place, key))

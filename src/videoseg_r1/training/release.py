@@ -16,18 +16,19 @@ from videoseg_r1.lite.learned import pack_adapter, pack_learned
 from videoseg_r1.pretrained import load_network
 from videoseg_r1.training.curves import SECONDS, read_curve
 from videoseg_r1.training.network import load_learner, source_folder
-from videoseg_r1.training.recipe import Recipe
+from videoseg_r1.training.recipe import Recipe, StageName
 from videoseg_r1.training.run import CURVE, finals, write_whole
 
-_COLUMNS = {"sft": "loss", "grpo": "reward"}
-_SETTINGS = {"sft": ("steps", "batch_size", "learning_rate"), "grpo": ("steps", "batch_size", "num_generations", "learning_rate", "beta")}
+_OF_EXAMPLES = ("steps", "batch_size", "learning_rate")
+_COLUMNS = {"sft": "loss", "refine": "loss", "grpo": "reward"}
+_SETTINGS = {"sft": _OF_EXAMPLES, "refine": _OF_EXAMPLES, "grpo": (*_OF_EXAMPLES, "num_generations", "temperature", "beta")}
 _SPLITS = {
     "val": "in distribution (other scenes)",
     "ood": "out of distribution (new things, facts, wordings, more noise)",
     "shuffled": "control: scenes shuffled",
 }
 _PRECISIONS = {"bf16": "bf16 where the processor has it, else float32", "fp32": "float32"}
-_ADAPTERS = {"sft": "reader-examples.safetensors", "grpo": "reader-rewards.safetensors"}
+_ADAPTERS = {"sft": "reader-examples.safetensors", "refine": "reader-examples.safetensors", "grpo": "reader-rewards.safetensors"}
 _METHODS = {"full": "all weights but the words' vectors", "lora": "low-rank changes"}
 _LIMITS = """- It reads a transcript and sees no picture: what perception missed or misnamed it cannot know.
 - It was taught drawn scenes in one wording; English only; it does no arithmetic worth the name.
@@ -36,10 +37,10 @@ _LIMITS = """- It reads a transcript and sees no picture: what perception missed
 
 
 def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> list[Path]:
-    """Write OUT/reader.safetensors (what all weights learned), what LoRA did (OUT/reader-examples.safetensors or, if rewards were its last
-    stage, OUT/reader-rewards.safetensors), and OUT/reader.md.
+    """Write OUT/reader.safetensors (what all weights learned), OUT/reader-examples.safetensors (what LoRA learned after it by examples),
+    OUT/reader-rewards.safetensors (what that was when rewards had gone on with it), and OUT/reader.md.
 
-    Returns: the paths; a run in which all stages were trained alike has one file of weights.
+    Returns: the paths; what no stage learned is not among them.
     Raises: InvalidConfig: the network sees pictures. WeightsMissing, ModelError: its files cannot be read. OutputError: the folder
         cannot be written.
     """
@@ -48,19 +49,17 @@ def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) ->
         raise InvalidConfig("only a model that reads text is released", where=learner.family.name)
     stages: dict[str, Path] = dict(zip(recipe.run.stages, finals(recipe, out), strict=True))
     written: list[Path] = []
-    for method in ("full", "lora"):
-        chosen = [stage for stage in stages if getattr(recipe, stage).method == method]
-        if not chosen:
-            continue
-        name = "reader.safetensors" if method == "full" else _ADAPTERS[chosen[-1]]
-        about = {"base": recipe.model.source, "seed": str(recipe.run.seed), "stages": " ".join(chosen)}
-        last = stages[chosen[-1]]
-        if method == "full":
-            before, after = (load_network(type(learner.network), folder) for folder in (source_folder(recipe.model), last))
-            pack_learned(before, after, out / name, about)
-        else:
-            pack_adapter(last / "adapter_model.safetensors", recipe.model.alpha / recipe.model.rank, out / name, about)
-        written.append(out / name)
+    about = {"base": recipe.model.source, "seed": str(recipe.run.seed)}
+    whole, thin = ([stage for stage in recipe.run.stages if recipe.stage(stage).method == method] for method in ("full", "lora"))
+    if whole:
+        written.append(out / "reader.safetensors")
+        before, after = (load_network(type(learner.network), folder) for folder in (source_folder(recipe.model), stages[whole[-1]]))
+        pack_learned(before, after, written[-1], about | {"stages": " ".join(whole)})
+    for number, stage in enumerate(thin, 1):
+        adapter = stages[stage] / "adapter_model.safetensors"
+        path = out / _ADAPTERS[stage]
+        pack_adapter(adapter, recipe.model.alpha / recipe.model.rank, path, about | {"stages": " ".join(thin[:number])})
+        written += [] if path in written else [path]
     write_whole(out / "reader.md", card(recipe, out, exam))
     return [*written, out / "reader.md"]
 
@@ -101,9 +100,9 @@ def card(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) -> st
     return "\n".join(rows) + "\n"
 
 
-def _stage(recipe: Recipe, out: Path, stage: str) -> str:
+def _stage(recipe: Recipe, out: Path, stage: StageName) -> str:
     rows = read_curve(out / stage / CURVE)
-    column, chosen = _COLUMNS[stage], getattr(recipe, stage)
+    column, chosen = _COLUMNS[stage], recipe.stage(stage)
     values = [float(row[column]) for row in rows if row.get(column)]
     tenth = max(1, len(values) // 10)
     told = ", ".join([*(f"{setting} {getattr(chosen, setting):g}" for setting in _SETTINGS[stage]), _METHODS[chosen.method]])

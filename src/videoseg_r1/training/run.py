@@ -77,7 +77,7 @@ def _run_stage(
 
     deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false") == "true"
     learner = load_learner(recipe, earlier, name, compact=deepspeed)
-    trainer: Any = {"sft": sft_stage, "grpo": grpo_stage}[name](recipe, learner, folder)
+    trainer: Any = grpo_stage(recipe, learner, folder) if name == "grpo" else sft_stage(recipe, learner, folder, name)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(OwnRhythm())
     trainer.add_callback(Curve(folder / CURVE))

@@ -1,4 +1,4 @@
-"""The two stages as trainers of TRL: examples (SFT), rewards (GRPO).
+"""The stages as trainers of TRL: examples (SFT), rewards (GRPO).
 
 Departures from TRL's trainers: checkpoints appear whole, a bad gradient changes nothing, and the completions of a group share the
 computation of their prompt: without vLLM when they are drawn, and for text on one device when they are scored.
@@ -29,7 +29,7 @@ from videoseg_r1.training.checkpoints import AtomicCheckpoints
 from videoseg_r1.training.guards import NanGuard
 from videoseg_r1.training.launch import vllm_settings
 from videoseg_r1.training.network import Learner, is_bfloat16
-from videoseg_r1.training.recipe import Recipe, Sft
+from videoseg_r1.training.recipe import Recipe, Sft, StageName
 from videoseg_r1.training.rollouts import compact, draw
 from videoseg_r1.training.samples import examples_of, first_scene, rows, scene_rows
 from videoseg_r1.training.taught import PackScenes, TaughtScenes
@@ -114,11 +114,12 @@ class GrpoStage(AtomicCheckpoints, GRPOTrainer):
         return log_probabilities, entropies if compute_entropy else None, None
 
 
-def sft_stage(recipe: Recipe, learner: Learner, folder: Path) -> SftStage | TaughtScenes:
-    """Return the trainer of the first stage; see `grpo_stage`. The loss is that of the replies alone, not of the prompts."""
-    stage, thinking = recipe.sft, recipe.reward.thinking
+def sft_stage(recipe: Recipe, learner: Learner, folder: Path, name: StageName = "sft") -> SftStage | TaughtScenes:
+    """Return the trainer of a stage of examples; see `grpo_stage`. The loss is that of the replies alone, not of the prompts."""
+    stage, thinking, first = recipe.stage(name), recipe.reward.thinking, recipe.num_before(name)
+    num_easy = recipe.data.num_easy if name == "sft" else 0
     arguments = _arguments(recipe, stage, folder)
-    arguments["gradient_accumulation_steps"] = _parts("sft", stage.batch_size, stage.micro_batch * _num_devices())
+    arguments["gradient_accumulation_steps"] = _parts(name, stage.batch_size, stage.micro_batch * _num_devices())
     common: dict[str, Any] = {
         "model": learner.network,
         "processing_class": learner.processor,
@@ -127,26 +128,25 @@ def sft_stage(recipe: Recipe, learner: Learner, folder: Path) -> SftStage | Taug
     if learner.family is None:
         return TaughtScenes(
             args=TrainingArguments(**arguments),
-            train_dataset=scene_rows(stage.samples, thinking=thinking, num_easy=recipe.data.num_easy, first=first_scene(recipe)),
+            train_dataset=scene_rows(stage.samples, thinking=thinking, num_easy=num_easy, first=first_scene(recipe) + first),
             data_collator=PackScenes(learner.tokenizer),
             **common,
         )
     return SftStage(
         args=SFTConfig(**arguments, max_length=None, completion_only_loss=True),
-        train_dataset=rows(examples_of(recipe, learner.family, stage.samples), thinking=thinking, taught=True),
+        train_dataset=rows(examples_of(recipe, learner.family, stage.samples, first), thinking=thinking, taught=True),
         **common,
     )
 
 
 def grpo_stage(recipe: Recipe, learner: Learner, folder: Path) -> GrpoStage:
-    """Return the trainer of the second stage.
+    """Return the trainer of rewards.
 
     Args:
         folder: where checkpoints and the curve go.
     Raises: InvalidConfig: batches that cannot be divided as the recipe says. What `examples_of` raises.
     """
-    first = recipe.sft.samples if "sft" in recipe.run.stages else 0
-    examples = examples_of(recipe, learner.family, recipe.grpo.samples, first)
+    examples = examples_of(recipe, learner.family, recipe.grpo.samples, recipe.num_before("grpo"))
     tokenizer = learner.tokenizer
     reward = trl_reward(
         recipe.reward,
@@ -165,7 +165,7 @@ def grpo_stage(recipe: Recipe, learner: Learner, folder: Path) -> GrpoStage:
 
 
 def grpo_arguments(recipe: Recipe, folder: Path, template_options: Any = None) -> GRPOConfig:
-    """Return TRL's settings for the second stage. Raises InvalidConfig: batches that cannot be divided as the recipe says."""
+    """Return TRL's settings for the stage of rewards. Raises InvalidConfig: batches that cannot be divided as the recipe says."""
     stage = recipe.grpo
     num_completions = stage.batch_size * stage.num_generations
     return GRPOConfig(
