@@ -243,7 +243,10 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path, material: Path) -> N
     frames = np.random.default_rng(0).integers(0, 255, (12, HEIGHT, WIDTH, 3), np.uint8)
     write_video(clip, np.concatenate([frames] * 80), fps=25.0)
     out = tmp_path / "out"
-    process = start("propagate", clip, "--mask", material / "good.png", "-o", out, "--propagator", "flow", stdout=subprocess.PIPE)
+    # a shell that runs the tests in the background has them ignore ctrl-C, and what they start would inherit that
+    heed = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+    words = ("propagate", clip, "--mask", material / "good.png", "-o", out, "--propagator", "flow")
+    process = start(*words, stdout=subprocess.PIPE, preexec_fn=heed)
     assert process.stderr is not None
     for line in process.stderr:
         if line == "propagate 10 %\n":
