@@ -274,6 +274,13 @@ def test_eval_of_text_has_the_control_beside_it(benchmark_root: Path, capsys: py
         assert report["gap"][key] == pytest.approx(report[key] - report["control"][key])
 
 
+def test_eval_answers_for_as_many_frames_as_it_is_told(benchmark_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--anchors", 2, "--no-control", "--propagator", "flow", "--limit", 1)
+    report = call_json(capsys, "eval", "davis16", "--root", benchmark_root, *options)
+    assert report["settings"]["sampler"]["num_anchors"] == 2
+    assert report["J"] > 0.3
+
+
 def test_the_control_alone_asks_for_things_of_other_clips(benchmark_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--shuffle-text", "--propagator", "flow", "--limit", 1)
     report = call_json(capsys, "eval", "davis16", "--root", benchmark_root, *options)

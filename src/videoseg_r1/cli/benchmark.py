@@ -19,7 +19,7 @@ from videoseg_r1.errors import OutputError
 from videoseg_r1.evaluation import Prediction, Predictor, by_given_mask, by_text, from_preds, one_per_clip
 from videoseg_r1.export import STAGING_PREFIX
 from videoseg_r1.masks import write_label_png
-from videoseg_r1.sampler import SamplerConfig, SamplerMode
+from videoseg_r1.sampler import SamplerConfig
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def predictor_of(
     preset: str,
     propagator: str | None,
     device: str,
-    sampler: SamplerMode,
+    sampler: SamplerConfig,
     seed: int,
 ) -> tuple[Predictor, Mapping[str, Any]]:
     """Return what makes the masks, and its settings. Raises: see `from_preds` and `presets.load`."""
@@ -69,7 +69,7 @@ def predictor_of(
         return from_preds(preds, known), {"from_preds": str(preds)}
     from videoseg_r1.presets import load
 
-    segmenter = load(preset, device=device, propagator=propagator, sampler=SamplerConfig(mode=sampler))
+    segmenter = load(preset, device=device, propagator=propagator, sampler=sampler)
     # one definition of plain data for settings, the one of the trace
     settings = {"preset": preset, "seed": seed, "models": segmenter.stages.models, **segmenter.stages.settings}
     return by_given_mask(segmenter) if choice.given_mask else by_text(segmenter, seed), json.loads(to_json(settings))
