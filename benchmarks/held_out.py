@@ -2,8 +2,9 @@
 
     python benchmarks/held_out.py reader-sft run/grpo/final [--num 104] [--draws 4] [--split val]
 
-Each reader is a source of recipes (smollm2, reader-sft, reader), or a folder with weights or an adapter on reader-base. The first one is
-what the others are compared with: the mean difference over questions, with its 95 % bootstrap interval; and success by kind of question.
+Each reader is a source of recipes (smollm2, reader-sft, reader), or a folder that a run has written: RUN/STAGE/final or checkpoint-N.
+The first one is what the others are compared with: the mean difference over questions, with its 95 % bootstrap interval; and success
+by kind of question.
 """
 
 from __future__ import annotations
@@ -19,19 +20,24 @@ import numpy as np
 import torch
 
 from videoseg_r1.datasets.world import KINDS_OF_QUERY, Split
+from videoseg_r1.documents import read_json
 from videoseg_r1.reproduction.figures import difference
 from videoseg_r1.training.exam import examine
-from videoseg_r1.training.network import ADAPTER, Learner, load_learner
-from videoseg_r1.training.recipe import load_recipe
+from videoseg_r1.training.network import Learner, load_learner
+from videoseg_r1.training.recipe import load_recipe, recipe_of
+from videoseg_r1.training.run import finals
 
 MEASURES = ("success", "reward", "num_think_tokens")
 
 
 def reader(name: str) -> Learner:
     """Return the network that a name stands for."""
-    if (Path(name) / ADAPTER).is_file():
-        return load_learner(load_recipe("lite", ["model.source=reader-base"]), [Path(name)])
-    return load_learner(load_recipe("lite", [f"model.source={name}"]))
+    folder = Path(name)
+    if not folder.is_dir():
+        return load_learner(load_recipe("lite", [f"model.source={name}"]))
+    run, stage = folder.parents[1], folder.parent.name
+    recipe = recipe_of(read_json(run / "recipe.json"))  # which tells what an adapter lies on
+    return load_learner(recipe, [*finals(recipe, run)[: recipe.run.stages.index(stage)], folder])
 
 
 def measured(learner: Learner, split: Split, num: int, draws: int) -> dict[str, np.ndarray]:

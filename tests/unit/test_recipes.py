@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound
 from videoseg_r1.rewards import Terms
-from videoseg_r1.training.recipe import load_recipe, shipped
+from videoseg_r1.training.recipe import load_recipe, recipe_of, shipped
 
 RECIPES = resources.files("videoseg_r1.training") / "recipes"
 VALUE = re.compile(r"\w+ = ")
@@ -132,3 +134,10 @@ def test_a_stage_that_is_run_has_settings() -> None:
         load_recipe("smoke", ['run.stages=["sft", "refine"]'])
     with pytest.raises(InvalidDocument, match="unknown key"):
         load_recipe("lite", ["refine.stepz=3"])
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_a_run_writes_down_is_read_again(name: str) -> None:
+    recipe = load_recipe(name, ["reward.weights.accuracy=0.25"])
+
+    assert recipe_of(json.loads(to_json(recipe))) == recipe

@@ -61,7 +61,9 @@ def test_rows_that_were_not_trained_say_so_and_the_difference_is_paired():
     lines = text.table_4({"SFT": _scores(5), "RL with thinking": _scores(7)})
     assert next(line for line in lines if line.startswith("| SFT |")).count("| 0.500 [") == 4
     assert "not trained yet" in next(line for line in lines if line.startswith("| RL without thinking |"))
-    assert next(line for line in lines if "less SFT" in line).startswith("| RL with thinking, less SFT | 0.200 [")
+    assert [line.split(" [")[0] for line in lines if "less SFT" in line] == ["| RL with thinking, less SFT | 0.200"]
+    more = text.table_4({"SFT": _scores(5), "SFT without thinking": _scores(4), "RL with thinking": _scores(7)})
+    assert "| RL with thinking, less SFT without thinking | 0.300" in [line.split(" [")[0] for line in more]
     assert "0.750" in lines[2 + 1]  # absent targets do not count among the boxes on real clips
 
 

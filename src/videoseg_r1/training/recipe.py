@@ -187,14 +187,16 @@ class Recipe:
     refine: Sft | None = None
 
     def __post_init__(self) -> None:
-        for name, stage in (("sft", self.sft), *((("refine", self.refine),) if self.refine else ()), ("grpo", self.grpo)):
+        for name, stage in {"sft": self.sft, "refine": self.refine, "grpo": self.grpo}.items():
+            if stage is None:
+                continue
             for key in ("samples", "batch_size", "micro_batch", "learning_rate", "log_steps", "save_steps"):
                 if getattr(stage, key) <= 0:
                     raise InvalidConfig("a value of the recipe must be above 0", where=f"{name}.{key}")
         if self.grpo.num_generations < 2:
             raise InvalidConfig("GRPO compares completions", where="grpo.num_generations", fix="use at least 2")
         if not self.run.stages or len(set(self.run.stages)) < len(self.run.stages):
-            raise InvalidConfig("each stage can be run once", where="run.stages", fix='use ["sft", "grpo"] or one of them')
+            raise InvalidConfig("each stage can be run once", where="run.stages", fix='use ["sft", "refine", "grpo"] or some of them')
         if "refine" in self.run.stages and not self.refine:
             raise InvalidConfig("a stage has no settings", where="run.stages: refine", fix="add a section [refine]")
 
@@ -232,11 +234,13 @@ def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
 
 
 def recipe_of(table: Mapping[str, Any], where: str = "") -> Recipe:
-    """Return the recipe that a TOML or JSON document holds. Raises InvalidDocument, InvalidConfig."""
+    """Return the recipe that a TOML document holds, or the recipe.json of a run. Raises InvalidDocument, InvalidConfig."""
     place = f"{where}: " if where else ""
     _check_keys(Recipe, table, place)
     reward = dict(table.get("reward", {}))
     weights = reward.pop("weights", {})
+    if isinstance(weights, list):  # as JSON has a named tuple
+        weights = dict(zip(Terms._fields, cast("list[Any]", weights), strict=False))
     config = build(RewardConfig, reward, f"{where}: reward" if where else "reward")
     config = replace(
         config, weights=Terms(**{name: build(float, value, f"{place}reward.weights.{name}") for name, value in weights.items()})
