@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from videoseg_r1.datasets import load_dataset
 from videoseg_r1.datasets.world import draw_sample
 from videoseg_r1.reasoner import Question
 from videoseg_r1.reproduction import masks, text
@@ -85,6 +86,14 @@ def test_clips_of_table_5_have_targets_that_are_not_always_to_be_seen():
         assert sample.target_present
         assert any(shown)
         assert not drawn.scene.visible[list(drawn.targets)].all()
+
+
+def test_real_clips_of_table_5_have_targets_that_are_hidden_for_a_while(shared_data):
+    samples = load_dataset("davis16", shared_data / "davis16_dev")
+    found = masks.hidden_samples(samples)
+    assert {sample.video_id for sample in found} == {"horsejump-high", "libby", "soapbox"}
+    assert len(found) == 15
+    assert all(sample.target_present for sample in found)
 
 
 def test_every_part_of_an_answer_is_left_out_once():

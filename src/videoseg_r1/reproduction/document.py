@@ -39,10 +39,9 @@ def write_tables(out: Path, root: Path | None, num: int, num_clips: int, progres
         OutputError.
     """
     real = load_dataset("davis16", root) if root else []
-    clips: Mapping[str, Sequence[Sample]] = {
-        "drawn clips": masks.changing_samples(num_clips),
-        **({"development clips": real} if real else {}),
-    }
+    drawn = masks.changing_samples(num_clips)
+    clips: Mapping[str, Sequence[Sample]] = {"drawn clips": drawn, **({"development clips": real} if real else {})}
+    changing = {"drawn clips": drawn, **({"development clips, target hidden for a while": masks.hidden_samples(real)} if real else {})}
     values = out / f"values-{num}-{num_clips}"
     progress("tables 4 and 7", 0, 3)
     scores = _scores(values, real, num)
@@ -52,7 +51,7 @@ def write_tables(out: Path, root: Path | None, num: int, num_clips: int, progres
             mode: kept(values, f"table 5 {name} {mode}", list[float], partial(masks.by_mode, samples, mode, _PRESET))
             for mode in masks.MODES
         }
-        for name, samples in clips.items()
+        for name, samples in changing.items()
     }
     progress("table 6", 2, 3)
     sixth = {

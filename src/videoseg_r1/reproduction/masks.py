@@ -7,6 +7,7 @@ target frame, before anything is carried. Not here: what a reader is taught (`te
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
 
 from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.datasets.world import Split, draw_sample
@@ -48,10 +49,19 @@ def changing_samples(num: int, split: Split = "val") -> list[Sample]:
     return rendered_samples(seeds, split)
 
 
+def hidden_samples(samples: Sequence[Sample]) -> list[Sample]:
+    """Return those whose target is partly hidden, small or gone for a while: in some frame less than half of its median area."""
+    found: list[Sample] = []
+    for sample in samples:
+        areas = [int(sample.gold.mask(index).sum()) for index in range(len(sample.gold))] if sample.target_present else []
+        if areas and min(areas) < median(areas) / 2:
+            found.append(sample)
+    return found
+
+
 def by_mode(samples: Sequence[Sample], mode: SamplerMode, preset: str) -> list[float]:
-    """Return J&F of every sample with a target, its target frame chosen in this way."""
-    wanted = [sample for sample in samples if sample.target_present]
-    rows = evaluate(wanted, by_text(load(preset, sampler=SamplerConfig(mode=mode)))).rows
+    """Return J&F of every sample, its target frame chosen in this way. Args: `samples` with targets."""
+    rows = evaluate(samples, by_text(load(preset, sampler=SamplerConfig(mode=mode)))).rows
     return [((one.j or 0.0) + (one.f or 0.0)) / 2 for one in rows]
 
 
