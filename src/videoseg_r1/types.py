@@ -167,13 +167,14 @@ class Reasoning:
     notes: tuple[str, ...] = ()
 
 
-AnchorReason: TypeAlias = Literal["split", "check"]
-"""Why a further frame was answered for: it stands for a part of the key segment, or the self-check found the masks wrong there."""
+AnchorReason: TypeAlias = Literal["follow", "split", "check"]
+"""Why a further frame was answered for: for a part of the key segment, what was meant was seen again there or was asked for again, or
+the self-check found the masks wrong there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A further frame that stage 2 answered for; its masks correct the carried ones (`anchors`)."""
+    """A further frame that stage 2 answered for; its masks are carried too, or correct the carried ones (`anchors`)."""
 
     frame_index: int
     why: AnchorReason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from videoseg_r1.lite.vocabulary import NUM_CLASSES, class_names
 from videoseg_r1.prompts import parse_reply
 from videoseg_r1.sampler import HierarchicalSampler
 from videoseg_r1.stages import Context, Shown
-from videoseg_r1.types import Box, KeyframePick
+from videoseg_r1.types import Box, Cue, KeyframePick
 from videoseg_r1.video import open_video
 
 DAVIS = Path(__file__).resolve().parents[3] / "shared" / "data" / "davis16_dev"
@@ -67,6 +68,21 @@ def test_the_matcher_points_at_what_is_named(video):
         (point,) = result.cues[0].points
         assert left < point.x < left + 30
         assert 40 < point.y < 70
+
+
+def test_what_was_meant_is_seen_again_in_another_frame_as_far_as_it_is_there(video):
+    pick = KeyframePick(FRAMES, (0, FRAMES - 1), 11, (2, 8, 11, 17), (0, 5), anchors=(9, 16))
+    context = Context(video, pick)
+    meant = reason(video, "the car", target=11)
+    again = Matcher().follow(meant, video.read([9])[0], context)
+    assert again.cues[0].box.x1 == 100
+    assert again.cues[0].box.x2 == 124  # smaller there, as the region is
+    assert "minivan" in again.text
+    assert Matcher().follow(meant, video.read([16])[0], context) is None
+    nowhere = replace(meant, cues=(Cue(Box(60.0, 10.0, 80.0, 30.0)),))
+    assert Matcher().follow(nowhere, video.read([9])[0], context) is None
+    both = replace(meant, cues=(*meant.cues, *reason(video, "the dog", target=11).cues))
+    assert [cue.box.x1 for cue in Matcher().follow(both, video.read([9])[0], context).cues] == [100, 20]
 
 
 def test_the_reply_is_what_the_parser_reads(video):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from videoseg_r1.lite.opinion import SecondOpinion
@@ -19,6 +21,9 @@ class Fixed:
     def reason(self, target, context, query):
         self.asked += 1
         return self.answer
+
+    def follow(self, meant, frame, context):
+        return replace(self.answer, text=f"after {meant.text}")
 
 
 def test_who_found_something_is_believed():
@@ -49,3 +54,8 @@ def test_nothing_is_answered_where_both_find_nothing():
     found = SecondOpinion(Fixed("So none."), Fixed("None looks like it.")).reason(None, None, "the dog")
     assert found.cues == ()
     assert found.presence == 0
+
+
+def test_the_second_knows_where_what_either_meant_is_in_other_frames():
+    first = Fixed("So 1.", _CUE)
+    assert SecondOpinion(first, Fixed("One.", _CUE)).follow(first.answer, None, None).text == "after So 1."

@@ -10,7 +10,7 @@ import pytest
 from videoseg_r1.cli.outputs import saved
 from videoseg_r1.errors import InvalidDocument, InvalidPrompt, InvalidQuery
 from videoseg_r1.pipeline import Stages, VideoSegmenter
-from videoseg_r1.sampler import HierarchicalSampler
+from videoseg_r1.sampler import HierarchicalSampler, SamplerConfig
 from videoseg_r1.saved import read_run
 from videoseg_r1.types import Box, Cue, Point, Reasoning, TrackedFrame, TrackEvent
 from videoseg_r1.video import open_video
@@ -55,10 +55,27 @@ class StandingStill:
             yield TrackedFrame(index, seeds[first], (0.5,) * len(seeds[first]))
 
 
-def _segmenter(cues=(_BOX,), **settings):
-    reasoner = ScriptedReasoner(cues)
+class FollowingReasoner(ScriptedReasoner):
+    """Sees its boxes lower down in later frames, and not at all from frame 8 on."""
+
+    def follow(self, meant, frame, context):
+        assert meant.text == "looked for the box"
+        down = frame.index - context.pick.target_frame
+        boxes = [Box(cue.box.x1, cue.box.y1 + down, cue.box.x2, cue.box.y2 + down) for cue in meant.cues]
+        return Reasoning("lower down", tuple(Cue(box) for box in boxes)) if frame.index < 8 else None
+
+
+class FromTheNearest:
+    def run(self, frames, seeds):
+        for index in range(frames.num_frames):
+            near = seeds[min(seeds, key=lambda i: abs(i - index))]
+            yield TrackedFrame(index, near, (0.5,) * len(near))
+
+
+def _segmenter(cues=(_BOX,), reasoner=None, num_anchors=1, **settings):
+    reasoner = reasoner or ScriptedReasoner(cues)
     stages = Stages(
-        lambda seed: HierarchicalSampler(ScriptedVoter(), seed=seed),
+        lambda seed: HierarchicalSampler(ScriptedVoter(), SamplerConfig(num_anchors=num_anchors), seed),
         lambda _seed: reasoner,
         BoxSegmenter,
         StandingStill,
@@ -171,6 +188,40 @@ def test_replay_of_given_masks():
     result = segmenter.propagate(_FRAMES, {5: mask})
     again = segmenter.replay(result.trace, _FRAMES)
     assert all((again.mask(i) == mask).all() for i in range(12))
+
+
+def test_what_is_seen_again_in_further_frames_is_carried_from_there_too():
+    segmenter, reasoner = _segmenter(reasoner=FollowingReasoner((_BOX,)), num_anchors=4)
+    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
+    result = segmenter.segment(_FRAMES, "the box")
+    assert reasoner.calls == 1  # it is not asked again where it sees what it meant
+    target = result.keyframes.target_frame
+    assert set(result.keyframes.anchors) > {anchor.frame_index for anchor in result.trace.anchors} != set()
+    for anchor in result.trace.anchors:
+        assert (anchor.why, anchor.reasoning.text) == ("follow", "lower down")
+        assert anchor.frame_index < 8
+        assert np.argmax(result.mask(anchor.frame_index).any(1)) == _BOX.box.y1 + anchor.frame_index - target
+    assert np.argmax(result.mask(target).any(1)) == _BOX.box.y1
+
+    items = {item.frame_index: item.masks[0] for item in segmenter.stream(_FRAMES, "the box")}
+    again = segmenter.replay(result.trace, _FRAMES)
+    assert reasoner.calls == 2  # for the stream
+    assert again.trace.to_json() == result.trace.to_json()
+    for index in range(12):
+        assert (again.mask(index) == result.mask(index)).all()
+        assert (items[index] == result.mask(index)).all()
+
+
+def test_a_further_frame_where_one_of_several_things_gets_no_mask_is_left_out():
+    class Half(FollowingReasoner):
+        def follow(self, meant, frame, context):
+            return Reasoning("one of them", (meant.cues[0], Cue(None, (Point(3, 3),))))
+
+    other = Cue(Box(35, 5, 55, 25), (Point(45, 15),))
+    segmenter, _ = _segmenter(reasoner=Half((_BOX, other)), num_anchors=3)
+    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
+    result = segmenter.segment(_FRAMES, "the box")
+    assert all((result.masks(index) == result.masks(result.keyframes.target_frame)).all() for index in range(12))
 
 
 @pytest.mark.parametrize("other", [{"frames": _FRAMES[:6]}, {"settings": {"delta": 1}}])

@@ -26,7 +26,7 @@ def evaluate(
     propagator: PropagatorOption = None,
     device: DeviceOption = "auto",
     sampler: SamplerOption = "full",
-    anchors: AnchorsOption = 1,
+    anchors: AnchorsOption = None,
     seed: SeedOption = 0,
     given_mask: Annotated[bool, typer.Option("--given-mask", help="Carry the first true mask of each clip; no text is read.")] = False,
     mosaic: Annotated[int, typer.Option("--mosaic", metavar="N", min=0, help="Join N clips side by side.")] = 0,
@@ -51,13 +51,13 @@ def evaluate(
 
     from videoseg_r1.cli.benchmark import Choice, predictor_of, saving, shuffled, table
     from videoseg_r1.evaluation import evaluate as score
-    from videoseg_r1.sampler import SamplerConfig
+    from videoseg_r1.presets import preset_of
 
     names = tuple(name.strip() for name in videos.split(",") if name.strip())
     choice = Choice(dataset, root, given_mask, mosaic, names, limit, whole=with_control or shuffle_text or from_preds is not None)
     known, samples = choice.samples()
     other = shuffled(known, samples) if with_control or shuffle_text else []
-    sampling = SamplerConfig(mode=sampler, num_anchors=anchors)
+    sampling = preset_of(preset).sampling(sampler, anchors)
     predict, settings = predictor_of(
         choice, known, from_preds, preset=preset, propagator=propagator, device=device, sampler=sampling, seed=seed
     )

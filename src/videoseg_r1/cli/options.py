@@ -25,7 +25,10 @@ SamplerOption: TypeAlias = Annotated[
     typer.Option("--sampler", help="How the target frame is chosen: the paper's way, or a row of its Table 5 to compare with."),
 ]
 AnchorsOption: TypeAlias = Annotated[
-    int, typer.Option("--anchors", metavar="N", min=1, max=16, help="Answer for N frames of the key segment instead of one.")
+    int | None,
+    typer.Option(
+        "--anchors", metavar="N", min=1, max=16, help="Answer for N frames of the key segment; the preset has its own.", show_default=False
+    ),
 ]
 SelfCheckOption: TypeAlias = Annotated[
     bool, typer.Option("--self-check", help="Show the masks back to the model once, and ask again where they are wrong.")

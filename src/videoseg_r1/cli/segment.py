@@ -49,7 +49,7 @@ def segment(
     propagator: PropagatorOption = None,
     device: DeviceOption = "auto",
     sampler: SamplerOption = "full",
-    anchors: AnchorsOption = 1,
+    anchors: AnchorsOption = None,
     self_check: SelfCheckOption = False,
     presence_votes: PresenceVotesOption = 0,
     mask: MaskOption = None,
@@ -73,14 +73,13 @@ def segment(
     check_outputs(out, names, overwrite=overwrite)
 
     from videoseg_r1.config import Extensions
-    from videoseg_r1.presets import load
+    from videoseg_r1.presets import load, preset_of
     from videoseg_r1.prompts import clean_query
-    from videoseg_r1.sampler import SamplerConfig
 
     label = None if query is None else clean_query(query)
     on_corrupt = check_video(video, keep_prefix=keep_prefix)
     with terminal.progress() as progress:
-        sampling, extensions = SamplerConfig(mode=sampler, num_anchors=anchors), Extensions(self_check, presence_votes)
+        sampling, extensions = preset_of(preset).sampling(sampler, anchors), Extensions(self_check, presence_votes)
         segmenter = load(preset, device=device, propagator=propagator, sampler=sampling, extensions=extensions, on_corrupt=on_corrupt)
         if given:
             result = segmenter.propagate(video, given, query=label, on_progress=progress)

