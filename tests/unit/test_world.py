@@ -34,7 +34,6 @@ from videoseg_r1.lite.tracks import Track
 from videoseg_r1.lite.transcript import change_frame, motion_words, overtakings
 from videoseg_r1.lite.vocabulary import class_names
 from videoseg_r1.prompts import CANONICAL, parse_interval, parse_position, parse_reply
-from videoseg_r1.rewards.form import non_repeat
 from videoseg_r1.types import Box, Reasoning
 
 NONE = NOISES[0]
@@ -297,7 +296,7 @@ def test_the_evidence_looks_at_the_lines_in_their_order_and_chooses_last(train, 
         lines = lines_of(sample.transcript)
         looked_at, _, choice = sample.thinking.rpartition("So ")
         first_look = re.split(r" [A-Z][^.?:]*\? ", looked_at)[0]
-        seen = [(int(n), verdict) for n, verdict in re.findall(r"(?<=[.:] )(?:line )?(\d+)(?: [^:.]+)?: ([a-z ]+)\.", first_look)]
+        seen = [(int(n), verdict) for n, verdict in re.findall(r"(?<=[.:] )(\d+)(?: [^:.]+)?: ([a-z ]+)\.", first_look)]
         numbers = [number for number, _ in seen]
         if not any(attribute in WHAT for attribute, _ in sample.query.filters):
             assert not seen
@@ -337,15 +336,8 @@ def test_thinking_is_longer_where_it_is_hard(train):
 def test_how_long_the_thinking_is_says_nothing_of_the_question():
     samples = many(count=600, kind="name")
     shares = {manner: [s.difficulty for s in samples if s.manner == manner] for manner in MANNERS}
-    assert all(abs(len(found) - 600 * MANNERS[manner]) < 50 for manner, found in shares.items())
+    assert all(150 < len(found) < 250 for found in shares.values())
     assert np.ptp([np.mean(found) for found in shares.values()]) < 0.4
-
-
-def test_no_manner_repeats_itself(train, ood):
-    """A second look is in other words than the first: how long a thought is, the length penalty is to judge."""
-    samples = (*train, *ood)
-    assert {sample.manner for sample in samples} == set(MANNERS)
-    assert all(non_repeat(sample.reply()) == 1 for sample in samples)
 
 
 def test_every_manner_comes_to_the_same_answer(train):

@@ -3,17 +3,16 @@
 It says what is wanted, goes through the lines for what they show, then looks closer at those that remain, one condition after the
 other, and chooses last. Every word follows from the transcript and the sentence, never from the scene: a text that knows more than its
 reader teaches guessing, and one that names the line before it has looked does too. Where nothing tells the rest apart, the first
-is taken, which is the most prominent. It comes in three lengths, drawn without regard to the question, the longest most often, as
-language models write: which one a question is worth, examples cannot teach, but rewards can. Not here: the lines themselves
-(`lite.transcript`), the truth (`queries`).
+is taken, which is the most prominent. It comes in three lengths, drawn without regard to the question: which one a question is worth,
+examples cannot teach, but rewards can. Not here: the lines themselves (`lite.transcript`), the truth (`queries`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from videoseg_r1.datasets.world import names
 from videoseg_r1.datasets.world.names import FACT_KINDS, KINDS, Kind
@@ -36,8 +35,7 @@ from videoseg_r1.lite.transcript import (
 
 Manner: TypeAlias = Literal["plain", "brief", "careful"]
 """How the lines are gone through: each once, only those that may be meant, or all of them twice. It is said before it is done."""
-MANNERS: Mapping[Manner, float] = {"plain": 0.25, "brief": 0.25, "careful": 0.5}
-"""How often each is drawn."""
+MANNERS: tuple[Manner, ...] = get_args(Manner)
 _BRIEF, _CAREFUL, _AGAIN = "Briefly:", "Carefully:", "Again:"
 _DEEDS = {"enter": "enters", "leave": "leaves", "stop": "stops", "turn": "turns round", "start": "starts to move"}
 _MOVES = {"stop": "stops", "start": "starts", "turn": "turns"}
@@ -117,13 +115,13 @@ class Page:
                 kept = [text for line, text in zip(self.lines, told, strict=True) if verdicts.get(line.number, "no") != "no"]
                 return [_BRIEF, *(kept or ["no."])]
             case "careful":
-                return [_CAREFUL, *told, _AGAIN, *(self._looked_at(line, verdicts, "line ") for line in self.lines)]
+                return [_CAREFUL, *told, _AGAIN, *told]
 
-    def _looked_at(self, line: Line, verdicts: dict[int, str], before: str = "") -> str:
+    def _looked_at(self, line: Line, verdicts: dict[int, str]) -> str:
         if line.number not in verdicts:
-            return f"{before}{line.number}: not then."
+            return f"{line.number}: not then."
         size = ", tiny" if _is_too_small(line.track, self.frame) else ""
-        return f"{before}{line.number} {label_words(line.track.mean_classes())}{size}: {verdicts[line.number]}."
+        return f"{line.number} {label_words(line.track.mean_classes())}{size}: {verdicts[line.number]}."
 
     def _checked(self, attribute: str, value: str, line: Line) -> str:
         return f"{line.number} {self._noted(attribute, value, line)}, {'yes' if self._says(attribute, value, line) else 'no'}."

@@ -232,7 +232,7 @@ def _perceived(
     manners = rng.spawn(1)[0]  # its own source: what is drawn after it stays the same
     for resolved in asked:
         targets = tuple(sorted(resolved.targets, key=lambda thing: main[thing].number))  # the answer goes from line to line
-        manner: Manner = list(MANNERS)[int(manners.choice(len(MANNERS), p=list(MANNERS.values())))]
+        manner = MANNERS[int(manners.integers(len(MANNERS)))]
         evidence = page.weigh(resolved.query, manner)
         difficulty = difficulty_of(resolved.query.kind, len(scene.things), len(resolved.rivals), len(targets), noise.level)
         samples.append(
