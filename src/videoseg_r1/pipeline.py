@@ -29,7 +29,7 @@ from videoseg_r1.render import overlay
 from videoseg_r1.result import SegmentationResult, Trace, TracedVideo, Track
 from videoseg_r1.run import Carried, Progress, Run
 from videoseg_r1.stages import Checker, Context, Follower, HasNotes, Propagator, Reasoner, Sampler, Segmenter
-from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, Reasoning, TrackEvent
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, TrackEvent
 from videoseg_r1.video import OnCorrupt, Source, Video, open_video
 
 Stage = TypeVar("Stage")
@@ -186,26 +186,21 @@ class VideoSegmenter:
             context = Context(run.video, run.keyframes)
             run.reasoning = reasoner.reason(target, context, query)
             if run.reasoning.cues and isinstance(reasoner, Follower):
-                run.anchors = tuple(_followed(reasoner, run.reasoning, context))
+                seen = reasoner.follow(run.reasoning, context)
+                run.anchors = tuple(Anchor(index, "follow", answer) for index, answer in seen.items())
         self._seed(run)
 
     def _seed(self, run: Run) -> None:
-        """Stage 3a: the cues of the reply become masks on the target frame; objects that got none are left out.
-
-        So do those of the frames that it was followed to, where every object gets a mask.
-        """
+        """Stage 3a: cues become masks: where what is meant was seen best, or else on the target frame."""
         if run.keyframes is None or run.reasoning is None or not run.reasoning.cues:
             return
+        answers = {anchor.frame_index: anchor.reasoning for anchor in run.anchors if anchor.why == "follow"}
         with run.step("seed"):
-            target = run.video.read([run.keyframes.target_frame])[0]
-            masks = self.segmenter.segment(target, run.reasoning.cues)
-            found = masks.any((1, 2))
-            run.seeds = {target.index: masks[found]} if found.any() else {}
-            for anchor in run.anchors if run.seeds else ():
-                if anchor.why == "follow":
-                    masks = self.segmenter.segment(run.video.read([anchor.frame_index])[0], anchor.reasoning.cues)[found]
-                    if masks.any((1, 2)).all():
-                        run.seeds[anchor.frame_index] = masks
+            masks = {
+                index: self.segmenter.segment(run.video.read([index])[0], answer.cues)
+                for index, answer in (answers or {run.keyframes.target_frame: run.reasoning}).items()
+            }
+        run.seeds = _without_empty(masks)
 
     def _finish(self, run: Run, source: Source) -> SegmentationResult:
         """Stage 3b, and the result."""
@@ -344,12 +339,10 @@ class VideoSegmenter:
                 )
 
 
-def _followed(reasoner: Follower, meant: Reasoning, context: Context) -> Iterator[Anchor]:
-    """Yield where what is meant is in the further frames of stage 1; not those where it is not seen."""
-    for index in context.pick.anchors:
-        seen = reasoner.follow(meant, context.video.read([index])[0], context)
-        if seen is not None:
-            yield Anchor(index, "follow", seen)
+def _without_empty(seeds: Mapping[int, BoolMask]) -> dict[int, BoolMask]:
+    """Return the seeds of the objects that got a mask in the frame where most did; frames where one of these has none are left out."""
+    found = max((masks.any((1, 2)) for masks in seeds.values()), key=np.count_nonzero)
+    return {index: masks[found] for index, masks in seeds.items() if found.any() and masks[found].any((1, 2)).all()}
 
 
 def _fingerprint(seeds: Mapping[int, BoolMask]) -> bytes:

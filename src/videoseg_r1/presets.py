@@ -126,9 +126,9 @@ def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerCo
     from videoseg_r1.lite.matcher import LiteVoter, Matcher
     from videoseg_r1.lite.segmenter import LiteSegmenter
 
-    reasoner = Matcher()
+    reasoner, settings = Matcher(num_views=sampler.num_anchors), replace(sampler, num_anchors=1)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(LiteVoter(), sampler, seed),
+        sampler=lambda seed: HierarchicalSampler(LiteVoter(), settings, seed),
         reasoner=lambda _seed: reasoner,
         segmenter=LiteSegmenter,
         propagator=propagator,
@@ -144,9 +144,9 @@ def _lite_reader(_device: str, propagator: Callable[[], Propagator], sampler: Sa
     from videoseg_r1.reasoner import ChatReasoner
 
     prompts = (TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, FORMAT_REMINDER)
-    chat, matcher = cache(load_reader), Matcher()
+    chat, matcher, settings = cache(load_reader), Matcher(num_views=sampler.num_anchors), replace(sampler, num_anchors=1)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(chat(), seed), sampler, seed),
+        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(chat(), seed), settings, seed),
         reasoner=lambda seed: SecondOpinion(ChatReasoner(chat(), seed, ask=transcript_question), matcher),
         segmenter=LiteSegmenter,
         propagator=propagator,

@@ -79,12 +79,13 @@ class Reasoner(Protocol):
 class Follower(Protocol):
     """A `Reasoner` that sees where what it meant is in other frames, and need not be asked again there."""
 
-    def follow(self, meant: Reasoning, frame: Frame, context: Context) -> Reasoning | None:
-        """Return the same objects in the same order in another frame; None where one of them is not seen.
+    def follow(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
+        """Return where the same objects, in the same order, are seen best, by frame: one of each part of the key segment.
+
+        Nothing where none of them is seen, or where the target frame is to do. The target frame is among them where it is the best one.
 
         Args:
             meant: the answer for the target frame of `context`; it has cues.
-            frame: the other one.
             context: that of the answer.
         """
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from videoseg_r1.lite.vocabulary import NUM_CLASSES, class_names
 from videoseg_r1.prompts import parse_reply
 from videoseg_r1.sampler import HierarchicalSampler
 from videoseg_r1.stages import Context, Shown
-from videoseg_r1.types import Box, Cue, KeyframePick
+from videoseg_r1.types import Box, Cue, KeyframePick, Reasoning
 from videoseg_r1.video import open_video
 
 DAVIS = Path(__file__).resolve().parents[3] / "shared" / "data" / "davis16_dev"
@@ -70,19 +69,23 @@ def test_the_matcher_points_at_what_is_named(video):
         assert 40 < point.y < 70
 
 
-def test_what_was_meant_is_seen_again_in_another_frame_as_far_as_it_is_there(video):
-    pick = KeyframePick(FRAMES, (0, FRAMES - 1), 11, (2, 8, 11, 17), (0, 5), anchors=(9, 16))
+def test_what_was_meant_is_looked_for_where_it_is_seen_best_in_each_part_of_the_segment(video):
+    pick = KeyframePick(FRAMES, (0, FRAMES - 1), 10, (2, 8, 11, 17), (0, 5))
     context = Context(video, pick)
-    meant = reason(video, "the car", target=11)
-    again = Matcher().follow(meant, video.read([9])[0], context)
-    assert again.cues[0].box.x1 == 100
-    assert again.cues[0].box.x2 == 124  # smaller there, as the region is
-    assert "minivan" in again.text
-    assert Matcher().follow(meant, video.read([16])[0], context) is None
-    nowhere = replace(meant, cues=(Cue(Box(60.0, 10.0, 80.0, 30.0)),))
-    assert Matcher().follow(nowhere, video.read([9])[0], context) is None
-    both = replace(meant, cues=(*meant.cues, *reason(video, "the dog", target=11).cues))
-    assert [cue.box.x1 for cue in Matcher().follow(both, video.read([9])[0], context).cues] == [100, 20]
+    car, dog = reason(video, "the car").cues, reason(video, "the dog").cues
+
+    def seen(cues, num_views):
+        found = Matcher(num_views=num_views).follow(Reasoning("meant", cues), context)
+        return {index: [cue.box.x1 for cue in answer.cues] for index, answer in found.items()}
+
+    assert set(seen(car, 2)) <= set(looks(FRAMES, pick.segment)) | {10}
+    assert all(8 <= index <= 13 for index in seen(car, 2))  # nothing in the parts where it is not
+    assert all(lefts == [100, 20] for lefts in seen((*car, *dog), 2).values())
+    assert len(seen(dog, 3)) == 3
+    assert seen(dog, 1) == {}  # the target frame is to do
+    assert seen((Cue(Box(60.0, 10.0, 80.0, 30.0)),), 2) == {}  # nothing has this box
+    text = Matcher(num_views=2).follow(Reasoning("meant", car), context).popitem()[1].text
+    assert "minivan" in text
 
 
 def test_the_reply_is_what_the_parser_reads(video):

@@ -22,8 +22,8 @@ class Fixed:
         self.asked += 1
         return self.answer
 
-    def follow(self, meant, frame, context):
-        return replace(self.answer, text=f"after {meant.text}")
+    def follow(self, meant, context):
+        return {7: replace(self.answer, text=f"after {meant.text}")}
 
 
 def test_who_found_something_is_believed():
@@ -56,6 +56,6 @@ def test_nothing_is_answered_where_both_find_nothing():
     assert found.presence == 0
 
 
-def test_the_second_knows_where_what_either_meant_is_in_other_frames():
+def test_the_second_knows_where_what_either_meant_is_seen_best():
     first = Fixed("So 1.", _CUE)
-    assert SecondOpinion(first, Fixed("One.", _CUE)).follow(first.answer, None, None).text == "after So 1."
+    assert SecondOpinion(first, Fixed("One.", _CUE)).follow(first.answer, None)[7].text == "after So 1."

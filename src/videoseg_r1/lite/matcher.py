@@ -20,7 +20,7 @@ from videoseg_r1.lite.words import Query, understand
 from videoseg_r1.masks.geometry import center_of, negative_point_of
 from videoseg_r1.masks.labels import resize_mask
 from videoseg_r1.prompts import ParseFailure, format_reply, parse_reply
-from videoseg_r1.sampler import uniform
+from videoseg_r1.sampler import split, uniform
 from videoseg_r1.stages import Context, Shown
 from videoseg_r1.types import Box, Cue, Frame, Reasoning
 
@@ -102,10 +102,15 @@ def view_quality(region: Region, size_power: float, unchanged: float) -> float:
 
 
 class Matcher:
-    """A `Reasoner`: picks the thing that fits the query best, or none. Args: `device` of the networks."""
+    """A `Reasoner`: picks the thing that fits the query best, or none.
 
-    def __init__(self, device: str = "cpu") -> None:
-        self._device = device
+    Args:
+        device: of the networks.
+        num_views: frames in which masks are to be made of what is meant.
+    """
+
+    def __init__(self, device: str = "cpu", num_views: int = 1) -> None:
+        self._device, self._num_views = device, num_views
 
     def reason(self, target: Frame, context: Context, query: str) -> Reasoning:
         """Return the evidence as thinking text and one cue, or none when what is asked for was not seen.
@@ -127,18 +132,31 @@ class Matcher:
             raise ModelError("The matcher's own reply cannot be read", where=reasoning.kind, why=reasoning.detail)
         return Reasoning(reasoning.text, reasoning.cues, reasoning.num_tokens, reply, presence, notes=reasoning.notes)
 
-    def follow(self, meant: Reasoning, frame: Frame, context: Context) -> Reasoning | None:
-        """Return the things at the boxes of an answer in another frame, as perception tracked them. See `stages.Follower`."""
+    def follow(self, meant: Reasoning, context: Context) -> dict[int, Reasoning]:
+        """Return where the things at the boxes of an answer are seen best, as perception tracked them. See `stages.Follower`."""
+        if self._num_views == 1:
+            return {}
         pick, scene = context.pick, scene_of(context.video, self._device)
-        frames = {*looks(context.video.num_frames, pick.segment), pick.target_frame, frame.index}
-        tracks = follow(scene.scan(context.video, sorted(frames)))
-        found = [_at(cue.box, tracks, pick.target_frame) for cue in meant.cues]
-        size = frame.rgb.shape[1], frame.rgb.shape[0]
-        seen = [track for track in found if track is not None and frame.index in track.regions]
-        if not seen or len(seen) < len(found):
-            return None
-        text = "\n".join(describe(track, frame.index, context.video.num_frames, size) for track in seen)
-        return Reasoning(text, tuple(cue_of(track.regions[frame.index], size) for track in seen))
+        num_frames, size = context.video.num_frames, (context.video.info.width, context.video.info.height)
+        scans = scene.scan(context.video, sorted({*looks(num_frames, pick.segment), pick.target_frame}))
+        tracks = follow(scans)
+        things = [track for cue in meant.cues if (track := _at(cue.box, tracks, pick.target_frame)) is not None]
+        if len(things) < len(meant.cues):
+            return {}
+
+        def quality(index: int) -> float:
+            views = [track.regions[index] for track in things]
+            return min(view_quality(view, 0.5, scene.unchanged(view, scans)) for view in views)
+
+        seen = [index for index in scans if all(index in track.regions for track in things)]
+        found: dict[int, Reasoning] = {}
+        for first, last in split(pick.segment, self._num_views):
+            part = [index for index in seen if first <= index <= last]
+            if part:
+                best = max(part, key=quality)
+                text = "\n".join(describe(track, best, num_frames, size) for track in things)
+                found[best] = Reasoning(text, tuple(cue_of(track.regions[best], size) for track in things))
+        return found
 
 
 def _at(box: Box | None, tracks: Sequence[Track], index: int) -> Track | None:

@@ -47,6 +47,6 @@ class SecondOpinion:
             return answer
         return replace(answer, text=f"{text} That is not sure enough. No target.", cues=())
 
-    def follow(self, meant: Reasoning, frame: Frame, context: Context) -> Reasoning | None:
-        """Return what was meant in another frame; perception knows, whoever answered. See `stages.Follower`."""
-        return self._second.follow(meant, frame, context)
+    def follow(self, meant: Reasoning, context: Context) -> dict[int, Reasoning]:
+        """Return where what was meant is seen best; perception knows, whoever answered. See `stages.Follower`."""
+        return self._second.follow(meant, context)
