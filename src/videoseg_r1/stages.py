@@ -82,7 +82,8 @@ class Follower(Protocol):
     def follow(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
         """Return where the same objects, in the same order, are seen best, by frame: one of each part of the key segment.
 
-        Nothing where none of them is seen, or where the target frame is to do. The target frame is among them where it is the best one.
+        No frame where one of them is not seen, and nothing at all where the target frame is to do. The target frame is among them where it
+        is the best one.
 
         Args:
             meant: the answer for the target frame of `context`; it has cues.
