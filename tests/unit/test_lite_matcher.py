@@ -83,7 +83,9 @@ def test_what_was_meant_is_looked_for_where_it_is_seen_best_in_each_part_of_the_
     assert all(lefts == [100, 20] for lefts in seen((*car, *dog), 2).values())
     assert len(seen(dog, 3)) == 3
     assert seen(dog, 1) == {}  # the target frame is to do
-    assert seen((Cue(Box(60.0, 10.0, 80.0, 30.0)),), 2) == {}  # nothing has this box
+    box = car[0].box
+    assert seen((Cue(Box(box.x1 + 0.5, box.y1, box.x2, box.y2 - 0.5)),), 2) == seen(car, 2)  # as rounded
+    assert seen((Cue(Box(box.x1 + 3, box.y1, box.x2, box.y2)),), 2) == {}  # nothing has this box
     text = Matcher(num_views=2).follow(Reasoning("meant", car), context).popitem()[1].text
     assert "minivan" in text
 

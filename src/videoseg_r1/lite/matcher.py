@@ -19,7 +19,7 @@ from videoseg_r1.lite.transcript import describe
 from videoseg_r1.lite.words import Query, understand
 from videoseg_r1.masks.geometry import center_of, negative_point_of
 from videoseg_r1.masks.labels import resize_mask
-from videoseg_r1.prompts import ParseFailure, format_reply, parse_reply
+from videoseg_r1.prompts import CANONICAL, ParseFailure, format_reply, parse_reply
 from videoseg_r1.sampler import split, uniform
 from videoseg_r1.stages import Context, Shown
 from videoseg_r1.types import Box, Cue, Frame, Reasoning
@@ -29,7 +29,6 @@ LOOKS = 8
 _KNOWN = 0.6  # similarity from which a noun is in the vocabulary, so that not seeing it means something
 PRESENT = 0.5
 """Presence from which something is answered."""
-_SAME_BOX_PX = 4.0  # boxes are rounded to the canonical 840 x 840 frame on their way through a transcript
 _HALF_EVIDENCE = 0.05  # class evidence at which presence is 0.5, as a share of the strongest class that was seen
 
 
@@ -140,7 +139,8 @@ class Matcher:
         num_frames, size = context.video.num_frames, (context.video.info.width, context.video.info.height)
         scans = scene.scan(context.video, sorted({*looks(num_frames, pick.segment), pick.target_frame}))
         tracks = follow(scans)
-        things = [track for cue in meant.cues if (track := _at(cue.box, tracks, pick.target_frame)) is not None]
+        step = max(1.0, max(size) / CANONICAL[0])  # to whole pixels of the frame, or of the canonical one, boxes of answers are rounded
+        things = [track for cue in meant.cues if (track := _at(cue.box, tracks, pick.target_frame, step)) is not None]
         if len(things) < len(meant.cues):
             return {}
 
@@ -159,11 +159,11 @@ class Matcher:
         return found
 
 
-def _at(box: Box | None, tracks: Sequence[Track], index: int) -> Track | None:
-    """Return the thing that is at a box in frame `index`; None where no thing has that box."""
+def _at(box: Box | None, tracks: Sequence[Track], index: int, within: float) -> Track | None:
+    """Return the thing that is at a box in frame `index`; None where no thing has that box, within so many pixels."""
     near = [(_apart(track.regions[index].box, box), track) for track in tracks if box is not None and index in track.regions]
     apart, track = min(near, key=lambda pair: pair[0], default=(np.inf, None))
-    return track if apart <= _SAME_BOX_PX else None
+    return track if apart <= within else None
 
 
 def _apart(one: Box, other: Box) -> float:
