@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from videoseg_r1.masks import iou_matrix
 from videoseg_r1.types import BoolMask
 
 AGREES = 0.9
@@ -43,14 +42,6 @@ def corrected(answered: BoolMask, carried: BoolMask) -> BoolMask | None:
         result[:, answered[row]] = False
         result[column] = answered[row]
     return result
-
-
-def iou_matrix(ones: BoolMask, others: BoolMask) -> npt.NDArray[np.float64]:
-    """Return the IoU of every mask of (M, H, W) with every one of (N, H, W), (M, N) in 0..1; 0 where both are empty."""
-    a, b = (masks.reshape(len(masks), -1).astype(np.float32) for masks in (ones, others))
-    both = a @ b.T
-    either = a.sum(1)[:, None] + b.sum(1)[None] - both
-    return (both / np.maximum(either, 1)).astype(np.float64)
 
 
 def checked_frames(num_frames: int, known: Sequence[int]) -> tuple[int, ...]:

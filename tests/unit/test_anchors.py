@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from videoseg_r1.anchors import checked_frames, corrected, iou_matrix, worst_frame
+from videoseg_r1.anchors import checked_frames, corrected, worst_frame
+from videoseg_r1.masks import iou_matrix
 
 
 def _masks(*columns: tuple[int, int], width: int = 12) -> np.ndarray:

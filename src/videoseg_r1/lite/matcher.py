@@ -14,15 +14,15 @@ from videoseg_r1.errors import ModelError
 from videoseg_r1.lite.perception import scene_of
 from videoseg_r1.lite.regions import Region
 from videoseg_r1.lite.scoring import Judgement, judge
+from videoseg_r1.lite.segmenter import LiteSegmenter
 from videoseg_r1.lite.tracks import Track, follow
 from videoseg_r1.lite.transcript import describe
+from videoseg_r1.lite.views import best_views, cue_of, view_quality
 from videoseg_r1.lite.words import Query, understand
-from videoseg_r1.masks.geometry import center_of, negative_point_of
-from videoseg_r1.masks.labels import resize_mask
 from videoseg_r1.prompts import CANONICAL, ParseFailure, format_reply, parse_reply
 from videoseg_r1.sampler import split, uniform
 from videoseg_r1.stages import Context, Shown
-from videoseg_r1.types import Box, Cue, Frame, Reasoning
+from videoseg_r1.types import Box, Frame, Reasoning
 
 LOOKS = 8
 """Frames looked at in the whole video, and in the segment that a question is about."""
@@ -95,11 +95,6 @@ def _best_view(views: Sequence[tuple[Region, float]], size_power: float) -> int:
     return max(views, key=lambda view: (view_quality(view[0], size_power, view[1]), -view[0].index))[0].index
 
 
-def view_quality(region: Region, size_power: float, unchanged: float) -> float:
-    """Return how good a view of a thing is: large, clear, not cut off by the border, without background that was taken along."""
-    return region.area**size_power * region.confidence**4 * (0.6 if region.cut else 1.0) * (1 - unchanged) ** 2
-
-
 class Matcher:
     """A `Reasoner`: picks the thing that fits the query best, or none.
 
@@ -144,19 +139,11 @@ class Matcher:
         if len(things) < len(meant.cues):
             return {}
 
-        def quality(index: int) -> float:
-            views = [track.regions[index] for track in things]
-            return min(view_quality(view, 0.5, scene.unchanged(view, scans)) for view in views)
-
-        seen = [index for index in scans if all(index in track.regions for track in things)]
-        found: dict[int, Reasoning] = {}
-        for first, last in split(pick.segment, self._num_views):
-            part = [index for index in seen if first <= index <= last]
-            if part:
-                best = max(part, key=quality)
-                text = "\n".join(describe(track, best, num_frames, size) for track in things)
-                found[best] = Reasoning(text, tuple(cue_of(track.regions[best], size) for track in things))
-        return found
+        parts = split(pick.segment, self._num_views)
+        views = best_views(context.video, scene, scans, things, parts, LiteSegmenter(self._device))
+        return {
+            index: Reasoning("\n".join(describe(thing, index, num_frames, size) for thing in things), cues) for index, cues in views.items()
+        }
 
 
 def _at(box: Box | None, tracks: Sequence[Track], index: int, within: float) -> Track | None:
@@ -193,14 +180,6 @@ def _presence(query: Query, judged: Sequence[Judgement]) -> float:
     best = max(judged, key=lambda j: j.evidence)
     surest = float(best.track.mean_classes().max())
     return best.evidence / (best.evidence + _HALF_EVIDENCE * surest)
-
-
-def cue_of(region: Region, size: tuple[int, int]) -> Cue:
-    """Return box, a point deep inside and a point beside a region, in pixels of a frame of this size (width, height)."""
-    mask = resize_mask(region.mask, size)
-    point = center_of(mask)
-    negative = negative_point_of(mask)
-    return Cue(region.box, (point,), (negative,) if negative else ())
 
 
 def _around(good: Sequence[int], shown: Sequence[int]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Where a mask is: its box, a point on it, a point beside it, its contour. Pixels of the mask throughout.
+"""Where a mask is: its box, a point on it, a point beside it, its contour, how far it is another. Pixels of the mask throughout.
 
 A point names a pixel by its column and row, so `mask[int(point.y), int(point.x)]` is that pixel.
 """
@@ -6,6 +6,7 @@ A point names a pixel by its column and row, so `mask[int(point.y), int(point.x)
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks.labels import nearest, resize_mask, union_of
@@ -83,3 +84,11 @@ def boundary(mask: BoolMask) -> BoolMask:
     edge[:-1] |= mask[:-1] != mask[1:]
     edge[:-1, :-1] |= mask[:-1, :-1] != mask[1:, 1:]
     return edge
+
+
+def iou_matrix(ones: BoolMask, others: BoolMask) -> npt.NDArray[np.float64]:
+    """Return the IoU of every mask of (M, H, W) with every one of (N, H, W), (M, N) in 0..1; 0 where both are empty."""
+    a, b = (masks.reshape(len(masks), -1).astype(np.float32) for masks in (ones, others))
+    both = a @ b.T
+    either = a.sum(1)[:, None] + b.sum(1)[None] - both
+    return (both / np.maximum(either, 1)).astype(np.float64)
