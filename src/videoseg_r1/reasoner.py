@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -135,8 +136,9 @@ class ChatReasoner:
         """
         asked = self._ask(target, context, query)
         answer = self._answer(asked)
-        answer = replace(answer, num_tokens=self._chat.num_tokens(answer.text))
-        return self._with_presence(asked, answer) if self._num_presence_votes and not answer.failed else answer
+        if self._num_presence_votes and not answer.failed:
+            answer = self._with_presence(asked, answer)
+        return replace(answer, num_tokens=self._chat.num_tokens(answer.text))
 
     def _with_pictures(self, target: Frame, context: Context, query: str) -> Question:
         return question(self._chat.family, target, context.reference_frames(), context.key_frames(), query)
@@ -171,20 +173,26 @@ class ChatReasoner:
         return self._chat.ask(asked.messages, Sampling(_TEMPERATURE, _TOP_P, _MAX_TOKENS, seed), num_replies)
 
     def _with_presence(self, asked: Question, answer: Reasoning) -> Reasoning:
-        """Return the answer with the share of votes that found a target, without cues where that is less than half.
+        """Return what the votes make of an answer: without cues where less than half of them found a target, else with some.
 
-        The share is (k + 1) / (n + 2) for k of n votes (Laplace's rule of succession); replies that cannot be read are no votes.
+        The share is (k + 1) / (n + 2) for k of n votes (Laplace's rule of succession); replies that cannot be read are no votes. In
+        place of an answer without cues stands the vote whose cues were given most often.
         """
         read = [asked.read(reply) for reply in self._sampled(asked, self._seed + 1, self._num_presence_votes)]
-        votes = [bool(one.cues) for one in read if isinstance(one, Reasoning)]
-        presence = (sum(votes) + 1) / (len(votes) + 2)
-        notes = [*answer.notes, f"a target was found by {sum(votes)} of {len(votes)} votes"]
+        votes = [one for one in read if isinstance(one, Reasoning)]
+        finding = Counter(vote.cues for vote in votes if vote.cues)
+        presence = (finding.total() + 1) / (len(votes) + 2)
+        notes = [*answer.notes, f"a target was found by {finding.total()} of {len(votes)} votes"]
         if len(votes) < len(read):
             notes.append(f"{len(read) - len(votes)} votes could not be read")
-        abstains = presence < _ABSTAIN_BELOW and bool(answer.cues)
-        if abstains:
+        if presence < _ABSTAIN_BELOW and answer.cues:
+            answer = replace(answer, cues=())
             notes.append("no target, by the votes, although the answer has one")
-        return replace(answer, cues=() if abstains else answer.cues, presence=presence, notes=tuple(notes))
+        elif presence >= _ABSTAIN_BELOW and finding and not answer.cues:
+            (cues, _), *_ = finding.most_common(1)
+            answer = next(vote for vote in votes if vote.cues == cues)
+            notes.append("a target, by the votes, although the answer has none")
+        return replace(answer, presence=presence, notes=tuple(notes))
 
 
 def _boxes(text: str) -> Iterator[re.Match[str]]:

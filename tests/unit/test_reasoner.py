@@ -131,6 +131,30 @@ def test_votes_calibrate_presence_and_may_take_the_answer_back(context, votes, p
     assert (sampling.temperature, sampling.seed, num_replies) == (0.7, 6, 3)
 
 
+@pytest.mark.parametrize(
+    ("votes", "presence", "finds"),
+    [
+        ((GOOD, GOOD, NONE), 3 / 5, True),
+        ((GOOD, NONE, NONE), 2 / 5, False),
+        ((BAD, GOOD, NONE), 2 / 4, True),
+        ((BAD, BAD, BAD), 1 / 2, False),
+    ],
+)
+def test_votes_may_find_what_the_answer_has_not(context, votes, presence, finds):
+    found = reason(context, ScriptedChat(NONE, *votes), num_presence_votes=3)
+    assert found.presence == pytest.approx(presence)
+    assert bool(found.cues) == finds
+    assert ("a target, by the votes, although the answer has none" in found.notes) == finds
+    assert found.reply == (GOOD if finds else NONE)
+
+
+def test_of_the_votes_that_find_something_the_most_frequent_counts(context):
+    other = GOOD.replace("84,84", "90,90")
+    assert other != GOOD
+    found = reason(context, ScriptedChat(NONE, GOOD, other, NONE, other), num_presence_votes=4)
+    assert found.reply == other
+
+
 def test_votes_are_not_asked_for_when_nothing_could_be_read(context):
     chat = ScriptedChat(BAD, BAD, BAD, BAD)
     assert reason(context, chat, num_presence_votes=3).failed
