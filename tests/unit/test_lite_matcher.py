@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from videoseg_r1.lite import matcher as matcher_module
-from videoseg_r1.lite.matcher import LiteVoter, Matcher, looks, view_quality
+from videoseg_r1.lite.matcher import LiteVoter, Matcher, looks, match
 from videoseg_r1.lite.perception import Scene
 from videoseg_r1.lite.regions import PALETTE, Region
 from videoseg_r1.lite.segmenter import LiteSegmenter
+from videoseg_r1.lite.tracks import Track
+from videoseg_r1.lite.views import view_quality
 from videoseg_r1.lite.vocabulary import NUM_CLASSES, class_names
+from videoseg_r1.lite.words import understand
 from videoseg_r1.prompts import parse_reply
 from videoseg_r1.sampler import HierarchicalSampler
 from videoseg_r1.stages import Context, Shown
@@ -172,7 +176,23 @@ def test_better_views_are_larger_clearer_and_whole():
 
 def test_presence_needs_a_name_that_can_be_recognised(video):
     assert reason(video, "the one that moves").presence > 0.5
-    assert matcher_module._presence(matcher_module.understand("the dog"), []) == 0
+    assert matcher_module._presence(understand("the dog"), []) == 0
+
+
+def test_another_name_of_a_sort_that_is_sure_is_not_missed_where_names_are_guesses():
+    def presence(query, **shares):
+        seen = region(0, "albatross", 20)
+        classes = np.full(NUM_CLASSES, 0.01 / NUM_CLASSES, np.float32)
+        for name, share in shares.items():
+            classes[class_names().index(name.replace("_", " "))] += share
+        track = Track({0: replace(seen, classes=classes)})
+        return match(understand(query), [track], 0)[1]
+
+    guessed = {"albatross": 0.25, "sea_lion": 0.2, "sorrel": 0.18, "tench": 0.18, "otter": 0.18}
+    assert presence("the rabbit", **guessed) == 0.75
+    assert presence("the helicopter", **guessed) < 0.5
+    assert presence("the rabbit", albatross=0.95) < 0.5
+    assert presence("the otter", otter=0.95) > 0.9
 
 
 @pytest.mark.parametrize(("query", "present"), [("the camel walking in the foreground", True), ("the helicopter over the valley", False)])

@@ -16,8 +16,9 @@ from videoseg_r1.lite.regions import Region
 from videoseg_r1.lite.scoring import Judgement, judge
 from videoseg_r1.lite.segmenter import LiteSegmenter
 from videoseg_r1.lite.tracks import Track, follow
-from videoseg_r1.lite.transcript import describe
+from videoseg_r1.lite.transcript import describe, is_unclear, sure_concept, wide_concept
 from videoseg_r1.lite.views import best_views, cue_of, view_quality
+from videoseg_r1.lite.vocabulary import membership
 from videoseg_r1.lite.words import Query, understand
 from videoseg_r1.prompts import CANONICAL, ParseFailure, format_reply, parse_reply
 from videoseg_r1.sampler import split, uniform
@@ -29,6 +30,8 @@ LOOKS = 8
 _KNOWN = 0.6  # similarity from which a noun is in the vocabulary, so that not seeing it means something
 PRESENT = 0.5
 """Presence from which something is answered."""
+_NOT_MISSED = 0.75  # presence of what could be there without being recognised
+_OF_SORT = 0.9  # of what a noun means must be of one wide concept for it to be a name of that sort
 _HALF_EVIDENCE = 0.05  # class evidence at which presence is 0.5, as a share of the strongest class that was seen
 
 
@@ -170,16 +173,27 @@ def match(query: Query, tracks: Sequence[Track], index: int) -> tuple[list[Judge
 def _presence(query: Query, judged: Sequence[Judgement]) -> float:
     """Return 0..1: how sure it is that the thing is there.
 
-    A noun that the vocabulary does not hold cannot be missed. Where the classifier is unsure of everything, as with drawn figures,
-    little evidence means less than where it is sure of something else: evidence counts relative to the strongest class.
+    What cannot be missed is not taken for absent: a noun that the vocabulary does not hold, or another name of a sort of thing that is seen
+    for sure, where the names that are seen are guesses. Where the classifier is unsure of everything, as with drawn figures, little
+    evidence means less than where it is sure of something else: evidence counts relative to the strongest class.
     """
     if not judged:
         return 0.0
     if not query.noun or query.known < _KNOWN:
-        return 0.75
+        return _NOT_MISSED
     best = max(judged, key=lambda j: j.evidence)
-    surest = float(best.track.mean_classes().max())
-    return best.evidence / (best.evidence + _HALF_EVIDENCE * surest)
+    classes = best.track.mean_classes()
+    presence = best.evidence / (best.evidence + _HALF_EVIDENCE * float(classes.max()))
+    is_of_sort = is_unclear(classes) and sure_concept(classes) and sure_concept(classes) == _sort(query)
+    return max(presence, _NOT_MISSED) if is_of_sort else presence
+
+
+def _sort(query: Query) -> str:
+    """Return the wide concept that what is named belongs to, "" where it may be of several."""
+    held = membership()
+    classes = (held / held.sum(0)) @ query.phrase_weights  # a concept weighs as much as a class, however many it holds
+    concept, share = wide_concept(classes / classes.sum())
+    return concept if share >= _OF_SORT else ""
 
 
 def _around(good: Sequence[int], shown: Sequence[int]) -> tuple[float, float]:
