@@ -130,6 +130,6 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
 
 def test_readers_differ_in_one_thing_each():
     assert VARIANTS["SFT"].is_there
-    assert len({one.file for one in VARIANTS.values()}) == len(VARIANTS)
+    assert len({one.files for one in VARIANTS.values()}) == len(VARIANTS)
     assert {name for name, one in VARIANTS.items() if not one.thinking} == {"SFT without thinking", "RL without thinking"}
     assert not VARIANTS["RL without thinking"].recipe().reward.thinking

@@ -24,10 +24,11 @@ LEARNED: Mapping[str, tuple[str, ...]] = {
     "smollm2": (),
     "reader-base": ("reader.safetensors",),
     "reader-sft": ("reader.safetensors", "reader-examples.safetensors"),
+    "reader-silent": ("reader.safetensors", "sft-without-thinking.safetensors"),
     "reader": ("reader.safetensors", "reader-rewards.safetensors"),
 }
 """By how far it was taught, the files that are added to the language model: not at all, all its weights by examples, then low-rank
-changes by examples, and those gone on with by rewards."""
+changes by examples (with thinking, or by answers alone), and those gone on with by rewards."""
 
 
 def learned_files(taught: str = "reader") -> list[Path]:

@@ -1,7 +1,7 @@
 """The readers that are compared: what ships, and what it is without one part of the method.
 
-All start from the same stage of examples. What each is after the stages that followed is a small file that ships with the package; a
-file that is not there is a row that was not trained, and the tables say so. Not here: training them (`videoseg train`).
+All start from the same stage of examples. What each learned after it is in small files that ship with the package; a file that is not there
+is a row that was not trained, and the tables say so. Not here: training them (`videoseg train`).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class Variant:
 
     Attributes:
         name: in the tables.
-        file: what it learned beyond the first stage, in the folder of the shipped weights.
+        files: what it learned beyond the first stage, one after another, in the folder of the shipped weights.
         thinking: whether it thinks before it answers.
     """
 
     name: str
-    file: str
+    files: tuple[str, ...]
     thinking: bool = True
 
     @property
     def is_there(self) -> bool:
-        return (WEIGHTS / self.file).is_file()
+        return all((WEIGHTS / file).is_file() for file in self.files)
 
     def recipe(self) -> Recipe:
         return load_recipe("lite", ["model.source=reader-base", f"reward.thinking={str(self.thinking).lower()}"])
@@ -39,18 +39,21 @@ class Variant:
     def load(self) -> Learner:
         """Return the network, ready to be asked. Raises: WeightsMissing, ModelError."""
         learner = load_learner(self.recipe())
-        add_learned(learner.network, WEIGHTS / self.file)
+        for file in self.files:
+            add_learned(learner.network, WEIGHTS / file)
         return learner
 
+
+_EXAMPLES, _SILENT = "reader-examples.safetensors", "sft-without-thinking.safetensors"
 
 VARIANTS: Mapping[str, Variant] = {
     variant.name: variant
     for variant in (
-        Variant("SFT", "reader-examples.safetensors"),
-        Variant("SFT without thinking", "sft-without-thinking.safetensors", thinking=False),
-        Variant("RL without thinking", "rl-without-thinking.safetensors", thinking=False),
-        Variant("RL with thinking", "reader-rewards.safetensors"),
-        Variant("RL with thinking, second seed", "rl-second-seed.safetensors"),
-        Variant("RL without length penalty", "rl-without-penalty.safetensors"),
+        Variant("SFT", (_EXAMPLES,)),
+        Variant("SFT without thinking", (_SILENT,), thinking=False),
+        Variant("RL without thinking", (_SILENT, "rl-without-thinking.safetensors"), thinking=False),
+        Variant("RL with thinking", ("reader-rewards.safetensors",)),
+        Variant("RL with thinking, second seed", (_EXAMPLES, "rl-second-seed.safetensors")),
+        Variant("RL without length penalty", (_EXAMPLES, "rl-without-penalty.safetensors")),
     )
 }
