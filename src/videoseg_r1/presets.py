@@ -122,7 +122,7 @@ def chat_of(preset: str, device: str = "auto") -> Chat:
     return row.chat(device)
 
 
-def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+def _lite_matcher(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
     from videoseg_r1.lite.matcher import LiteVoter, Matcher
     from videoseg_r1.lite.segmenter import LiteSegmenter
 
@@ -135,7 +135,7 @@ def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerCo
     )
 
 
-def _lite_reader(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
     from videoseg_r1.lite.matcher import Matcher
     from videoseg_r1.lite.opinion import SecondOpinion
     from videoseg_r1.lite.reader import load_reader
@@ -257,20 +257,21 @@ _SEVERAL = SamplerConfig(num_anchors=2)
 
 PRESETS: dict[str, Preset] = {
     "lite": Preset(
-        "offline, on a CPU, from any video file; a matcher reads what frozen perception sees",
+        "offline, on a CPU, from any video file; a language model trained here reads what frozen perception sees, and asks a matcher "
+        "where it finds nothing",
         _lite,
-        "memory",
-        (_FEATURES, _SALIENCY, _SENTENCES),
-        1.5,
-        on_gpu=False,
-        sampler=_SEVERAL,
-    ),
-    "lite-reader": Preset(
-        "a language model trained here reads what frozen perception sees; where it finds nothing, the matcher is asked",
-        _lite_reader,
         "memory",
         (_FEATURES, _SALIENCY, _SENTENCES, _LANGUAGE, _READER),
         2.0,
+        on_gpu=False,
+        sampler=_SEVERAL,
+    ),
+    "lite-matcher": Preset(
+        "lite without its language model: the matcher alone, which nothing was taught",
+        _lite_matcher,
+        "memory",
+        (_FEATURES, _SALIENCY, _SENTENCES),
+        1.5,
         on_gpu=False,
         sampler=_SEVERAL,
     ),

@@ -332,8 +332,8 @@ def test_doctor_knows_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(found["packages"].values())
     assert found["encoders"] == {recipe.encoder: True for recipe in _RECIPES.values()} == dict.fromkeys(ENCODERS, True)
     assert found["cores"] >= 1
-    assert len(found["presets"]["lite"]["weights"]) == 3
-    assert len(found["presets"]["lite-reader"]["weights"]) == 5
+    assert len(found["presets"]["lite-matcher"]["weights"]) == 3
+    assert len(found["presets"]["lite"]["weights"]) == 5
     assert all(Path(path).exists() for path in found["presets"]["lite"]["weights"])
 
 

@@ -1,4 +1,4 @@
-"""The reader that ships: the preset lite-reader, from a video file to masks, with its real weights."""
+"""The reader that ships: the preset lite, from a video file to masks, with its real weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _wheel():
 
 
 def test_a_trained_model_votes_and_reasons_and_says_so(drawn_video):
-    result = vs.load("lite-reader").segment(drawn_video(num_frames=16).path, "the red thing")
+    result = vs.load("lite").segment(drawn_video(num_frames=16).path, "the red thing")
     assert result.reasoning is not None
     assert not result.reasoning.failed
     assert result.reasoning.text.startswith("Wanted: ")

