@@ -14,7 +14,6 @@ from videoseg_r1.lite.perception import Scene
 from videoseg_r1.lite.regions import PALETTE, Region
 from videoseg_r1.lite.segmenter import LiteSegmenter
 from videoseg_r1.lite.tracks import Track
-from videoseg_r1.lite.views import view_quality
 from videoseg_r1.lite.vocabulary import NUM_CLASSES, class_names
 from videoseg_r1.lite.words import understand
 from videoseg_r1.prompts import parse_reply
@@ -166,12 +165,6 @@ def test_one_frame_is_enough(video):
     shown = Shown(video, [4])
     assert LiteVoter().positions(shown, "the dog", 3) == [50.0] * 3
     assert LiteVoter().intervals(shown, "the dog", 1) == [(0.0, 100.0)]
-
-
-def test_better_views_are_larger_clearer_and_whole():
-    good = region(0, "minivan", 50, 30)
-    assert view_quality(good, 0.5, 0.0) > view_quality(region(0, "minivan", 50, 20), 0.5, 0.0)
-    assert view_quality(good, 0.5, 0.0) > view_quality(good, 0.5, 0.3)
 
 
 def test_presence_needs_a_name_that_can_be_recognised(video):

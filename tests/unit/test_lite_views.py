@@ -80,8 +80,9 @@ def test_of_several_things_the_one_that_is_seen_worst_counts(seen):
     assert [cue.box.x1 for cue in views[2]] == [20, 80]
 
 
-def test_quality_falls_with_doubt_and_at_the_border():
+def test_better_views_are_larger_clearer_and_whole():
     good = region(3)
+    assert view_quality(good, 0.5, 0.0) > view_quality(replace(good, area=0.03), 0.5, 0.0)
     assert view_quality(good, 0.5, 0.0) > view_quality(replace(good, cut=True), 0.5, 0.0)
     assert view_quality(good, 0.5, 0.0) > view_quality(good, 0.5, 0.2)
     assert view_quality(good, 0.5, 0.0) > view_quality(replace(good, confidence=0.8), 0.5, 0.0)

@@ -141,7 +141,6 @@ class Matcher:
         things = [track for cue in meant.cues if (track := _at(cue.box, tracks, pick.target_frame, step)) is not None]
         if len(things) < len(meant.cues):
             return {}
-
         parts = split(pick.segment, self._num_views)
         views = best_views(context.video, scene, scans, things, parts, LiteSegmenter(self._device))
         return {
@@ -184,8 +183,8 @@ def _presence(query: Query, judged: Sequence[Judgement]) -> float:
     best = max(judged, key=lambda j: j.evidence)
     classes = best.track.mean_classes()
     presence = best.evidence / (best.evidence + _HALF_EVIDENCE * float(classes.max()))
-    is_of_sort = is_unclear(classes) and sure_concept(classes) and sure_concept(classes) == _sort(query)
-    return max(presence, _NOT_MISSED) if is_of_sort else presence
+    sort = sure_concept(classes) if is_unclear(classes) else ""
+    return max(presence, _NOT_MISSED) if sort and sort == _sort(query) else presence
 
 
 def _sort(query: Query) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from videoseg_r1.lite.perception import Scene
 from videoseg_r1.lite.regions import Region
 from videoseg_r1.lite.tracks import Track
@@ -44,12 +46,10 @@ def best_views(
         return min(view_quality(thing.regions[index], 0.5, scene.unchanged(thing.regions[index], scans)) for thing in things)
 
     def worth(index: int) -> float:
+        tracked = np.stack([thing.regions[index].mask for thing in things])
         masks = segmenter.segment(video.read([index])[0], cues(index))
-        tracked = [thing.regions[index].mask for thing in things]
-        agreements = [
-            iou_matrix(resize_mask(mask, other.shape[::-1])[None], other[None])[0, 0] for mask, other in zip(masks, tracked, strict=True)
-        ]
-        return quality(index) * float(min(agreements)) ** 2
+        agreement = iou_matrix(resize_mask(masks, (tracked.shape[2], tracked.shape[1])), tracked).diagonal().min()
+        return quality(index) * float(agreement) ** 2
 
     def cues(index: int) -> tuple[Cue, ...]:
         return tuple(cue_of(thing.regions[index], size) for thing in things)

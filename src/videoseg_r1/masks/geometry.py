@@ -1,4 +1,4 @@
-"""Where a mask is: its box, a point on it, a point beside it, its contour, how far it is another. Pixels of the mask throughout.
+"""Where a mask is: its box, a point on it, a point beside it, its contour, its overlap with others. Pixels of the mask throughout.
 
 A point names a pixel by its column and row, so `mask[int(point.y), int(point.x)]` is that pixel.
 """
