@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/videoseg demo -o demo-out --overwrite
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

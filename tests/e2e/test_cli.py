@@ -222,6 +222,9 @@ def test_replay_refuses_another_video(drawn: Drawn, tmp_path: Path, capsys: pyte
 
 # ---- eval ----
 
+BY_MATCHER = ("--preset", "lite-matcher", "--propagator", "flow")
+"""What takes the least time; the reader is asked in `test_reader`, and by what `segment` and `demo` do here."""
+
 
 @pytest.fixture(scope="module")
 def benchmark_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -267,7 +270,7 @@ def test_saved_predictions_score_the_same(benchmark_root: Path, tmp_path: Path, 
 
 
 def test_eval_of_text_has_the_control_beside_it(benchmark_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = call_json(capsys, "eval", "davis16", "--root", benchmark_root, "--propagator", "flow", "--limit", 2)
+    report = call_json(capsys, "eval", "davis16", "--root", benchmark_root, *BY_MATCHER, "--limit", 2)
     assert (report["num_expressions"], report["absent"]["num"]) == (1, 1)
     assert set(report["kinds"]) == {"referring"}
     for key in ("J", "F", "J&F"):
@@ -275,14 +278,14 @@ def test_eval_of_text_has_the_control_beside_it(benchmark_root: Path, capsys: py
 
 
 def test_eval_answers_for_as_many_frames_as_it_is_told(benchmark_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--anchors", 2, "--no-control", "--propagator", "flow", "--limit", 1)
+    options = ("--anchors", 2, "--no-control", *BY_MATCHER, "--limit", 1)
     report = call_json(capsys, "eval", "davis16", "--root", benchmark_root, *options)
     assert report["settings"]["sampler"]["num_anchors"] == 2
     assert report["J"] > 0.3
 
 
 def test_the_control_alone_asks_for_things_of_other_clips(benchmark_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--shuffle-text", "--propagator", "flow", "--limit", 1)
+    options = ("--shuffle-text", *BY_MATCHER, "--limit", 1)
     report = call_json(capsys, "eval", "davis16", "--root", benchmark_root, *options)
     assert "control" not in report
     (sample,) = report["samples"]

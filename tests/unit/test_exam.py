@@ -106,6 +106,12 @@ def test_who_was_not_to_think_is_told_so(learner, monkeypatch):
     assert ["Do not think" in "".join(prompt[-1].parts) for prompt in asked] == [False, False, True, True]
 
 
+def test_an_answer_alone_has_no_thinking_tokens(learner, monkeypatch):
+    monkeypatch.setattr(exam, "answers", lambda *_: [_reply([Box(1, 1, 9, 9)])])
+    assert exam.examine(learner, "val", 1, DEFAULT)[0].num_think_tokens > 0
+    assert exam.examine(learner, "val", 1, replace(DEFAULT, thinking=False))[0].num_think_tokens == 0
+
+
 def test_greedy_answers_do_not_depend_on_what_is_answered_with_them(learner, monkeypatch):
     monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
     samples = [draw_sample(seed, "val") for seed in range(3)]

@@ -13,7 +13,7 @@ from videoseg_r1.reasoner import Question
 from videoseg_r1.reproduction import masks, text
 from videoseg_r1.reproduction.clips import Case
 from videoseg_r1.reproduction.document import kept
-from videoseg_r1.reproduction.figures import difference, figure
+from videoseg_r1.reproduction.figures import difference, figure, share_fewer
 from videoseg_r1.reproduction.readers import VARIANTS
 from videoseg_r1.training.exam import Marks, is_success
 from videoseg_r1.types import Box, Cue, Point
@@ -37,6 +37,16 @@ def test_a_difference_is_that_of_the_pairs():
     assert found.high - found.low == pytest.approx(0, abs=1e-9)
     with pytest.raises(ValueError, match="zip"):
         difference(one, one[1:])
+
+
+def test_fewer_tokens_are_a_share_of_the_means():
+    found = share_fewer([20.0, 40.0, 60.0], [40.0, 80.0, 120.0])
+    assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
+    rng = np.random.default_rng(1)
+    long = rng.uniform(50, 150, 100)
+    found = share_fewer((long - 40).tolist(), long.tolist())
+    assert found.low < found.mean == pytest.approx(40 / long.mean()) < found.high
+    assert share_fewer([3.0], [6.0]).mean == 0.5
 
 
 def test_the_matcher_answers_questions_of_the_world_better_than_those_about_other_scenes():
@@ -75,6 +85,33 @@ def test_thinking_tokens_are_told_by_tier():
     assert "60.0 (n 3)" in medium
     assert "90.0 (n 3)" in hard
     assert "55.0 (n 10)" in every
+
+
+def test_readers_that_differ_in_the_penalty_are_compared_pair_by_pair():
+    longer = text.Scores(
+        {
+            split: tuple(replace(mark, num_think_tokens=2 * mark.num_think_tokens) for mark in marks)
+            for split, marks in _scores(6).world.items()
+        },
+        (),
+    )
+    lines = text.table_7({"RL with thinking": _scores(7), "RL without length penalty": longer})
+    found = next(line for line in lines if "against RL without length penalty | val |" in line).split(" | ")[2:]
+    assert all("0.500 [0.500, 0.500] fewer" in cell for cell in found)
+    assert [cell.split(" [")[0] for cell in found] == ["0.000", "0.333", "0.000", "0.100"]
+    assert not any("against RL without both" in line for line in lines)
+
+
+def test_ways_are_compared_with_the_method_on_the_same_clips():
+    values = {"drawn clips": {mode: [0.1 * at + 0.01 * clip for clip in range(5)] for at, mode in enumerate(masks.MODES)}, "real": {}}
+    lines = masks.table_5(values)
+    assert "J&F, drawn clips (n 5)" in lines[0]
+    assert "J&F, real (n 0)" in lines[0]
+    assert [line.split(" [")[0].split(" | ")[-1] for line in lines[2:6]] == ["0.020", "0.120", "0.220", "0.320"]
+    assert "| key segment and target frame, less first frame | 0.300 [0.300, 0.300] | none |" in lines
+    parts = masks.table_6({"drawn clips": {part: [0.5, 0.7] for part in masks.PARTS}})
+    assert parts[-1] == "| box, point and negative point, less box and negative point | 0.000 [0.000, 0.000] |"
+    assert len(parts) == 2 + 6 + 5
 
 
 def test_clips_of_table_5_have_targets_that_are_not_always_to_be_seen():

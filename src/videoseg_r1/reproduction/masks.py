@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
+from typing import Any, TypeAlias
 
 from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.datasets.world import Split, draw_sample
@@ -16,10 +17,12 @@ from videoseg_r1.evaluation import by_text, evaluate
 from videoseg_r1.masks import union_of
 from videoseg_r1.metrics import region_similarity
 from videoseg_r1.presets import load
-from videoseg_r1.reproduction.figures import figure, head, row
+from videoseg_r1.reproduction.figures import difference, figure, head, row
 from videoseg_r1.sampler import SamplerConfig, SamplerMode
 from videoseg_r1.stages import Context
 from videoseg_r1.types import Cue
+
+_Values: TypeAlias = Mapping[str, Mapping[Any, Sequence[float]]]
 
 MODES: Mapping[SamplerMode, str] = {
     "first": "first frame",
@@ -93,13 +96,23 @@ def _seeds(samples: Sequence[Sample], preset: str) -> Iterator[dict[str, float]]
             }
 
 
-def table_5(values: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
+def table_5(values: _Values) -> list[str]:
     """Return the lines of the table. Args: `values` of J&F by what the clips are, then by mode."""
-    lines = head(["target frame", *(f"J&F, {name}" for name in values)])
-    return [*lines, *(row(told, [figure(found.get(mode, ())) for found in values.values()]) for mode, told in MODES.items())]
+    return _table("target frame", "J&F", values, MODES)
 
 
-def table_6(values: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
+def table_6(values: _Values) -> list[str]:
     """Return the lines of the table. Args: `values` of J by what the clips are, then by what the segmenter is given."""
-    lines = head(["given", *(f"J of the seed mask, {name}" for name in values)])
-    return [*lines, *(row(part, [figure(found.get(part, ())) for found in values.values()]) for part in PARTS)]
+    return _table("given", "J of the seed mask", values, {part: part for part in PARTS})
+
+
+def _table(what: str, score: str, values: _Values, rows: Mapping[Any, str]) -> list[str]:
+    """Return a row for each way and, below, by how much the last one, the method, is better than each other on the same samples."""
+    nums = [max(map(len, found.values()), default=0) for found in values.values()]
+    *others, method = rows
+    lines = head([what, *(f"{score}, {name} (n {num})" for name, num in zip(values, nums, strict=True))])
+    lines += [row(told, [figure(found.get(way, ())) for found in values.values()]) for way, told in rows.items()]
+    for way in others:
+        differences = [difference(found.get(method, ()), found.get(way, ())) for found in values.values()]
+        lines.append(row(f"{rows[method]}, less {rows[way]}", differences))
+    return lines

@@ -55,5 +55,7 @@ VARIANTS: Mapping[str, Variant] = {
         Variant("RL with thinking", ("reader-rewards.safetensors",)),
         Variant("RL with thinking, second seed", (_EXAMPLES, "rl-second-seed.safetensors")),
         Variant("RL without length penalty", (_EXAMPLES, "rl-without-penalty.safetensors")),
+        Variant("RL without non-repetition", (_EXAMPLES, "rl-without-repetition.safetensors")),
+        Variant("RL without both", (_EXAMPLES, "rl-without-both.safetensors")),
     )
 }

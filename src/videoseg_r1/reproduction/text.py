@@ -17,7 +17,7 @@ from videoseg_r1.lite.transcript import canonical_box, canonical_middle
 from videoseg_r1.lite.words import understand
 from videoseg_r1.prompts import CANONICAL, format_reply
 from videoseg_r1.reproduction.clips import Case
-from videoseg_r1.reproduction.figures import difference, figure, head, row
+from videoseg_r1.reproduction.figures import difference, figure, head, row, share_fewer
 from videoseg_r1.reproduction.readers import VARIANTS, Variant
 from videoseg_r1.rewards import score, truth_of
 from videoseg_r1.training.exam import Marks, answers, examine, is_success, union_iou
@@ -25,6 +25,8 @@ from videoseg_r1.training.samples import without_thinking
 from videoseg_r1.types import Box, Cue, Point
 
 BASELINE = "matcher, nothing taught"
+_PENALTY = (("RL with thinking", "RL without length penalty"), ("RL without non-repetition", "RL without both"))
+"""Readers that differ in the soft length penalty alone, the one with it first; the reward for not repeating shortens thoughts as well."""
 _SPLITS: tuple[Split, ...] = ("val", "ood")
 _TIERS: Mapping[str, Callable[[float], bool]] = {
     "easy": lambda value: value <= TIERS.easy,
@@ -91,8 +93,11 @@ def matched(sample: WorldSample) -> str:
 
 def table_4(scores: Mapping[str, Scores]) -> list[str]:
     """Return the lines of the table: training, in and out of distribution and on real clips. Rows that were not trained say so."""
-    lines = head(["reader", "success, in distribution", "IoU", "success, out of it", "IoU", "box IoU, real clips"])
-    for name in (BASELINE, *(name for name in VARIANTS if name != "RL without length penalty")):
+    told = ("success, in distribution", "IoU", "success, out of it", "IoU", "box IoU, real clips")
+    nums = [max(map(len, column)) for column in zip(*map(_columns, scores.values()), strict=True)]
+    lines = head(["reader", *(f"{name} (n {num})" for name, num in zip(told, nums, strict=True))])
+    others = {name for pair in _PENALTY for name in pair} - {"RL with thinking"}
+    for name in (BASELINE, *(name for name in VARIANTS if name not in others)):
         lines.append(row(name, [figure(values) for values in _columns(scores[name])] if name in scores else ["not trained yet", *[""] * 4]))
     for other in ("SFT without thinking", "SFT"):  # the paper's row, and what the rewards began with
         if {other, "RL with thinking"} <= scores.keys():
@@ -106,19 +111,40 @@ def _columns(found: Scores) -> list[list[float]]:
 
 
 def table_7(scores: Mapping[str, Scores]) -> list[str]:
-    """Return the lines of the table: with and without the length penalty, success and thinking tokens by tier of difficulty."""
+    """Return the lines of the table: with and without the length penalty, success and thinking tokens by tier of difficulty.
+
+    Below them, for every pair of readers that differ in the penalty alone, by how much success differs, and how many tokens fewer.
+    """
     lines = head(["reader", "split", *(f"{tier}: success, tokens" for tier in _TIERS), "all: success, tokens"])
-    for name in ("SFT", "RL with thinking", "RL without length penalty"):
+    for name in ("SFT", *(name for pair in _PENALTY for name in pair)):
         if name not in scores:
             lines.append(row(name, ["not trained yet", *[""] * (len(_TIERS) + 1)]))
             continue
         for split, marks in scores[name].world.items():
-            tiers = [[mark for mark in marks if holds(mark.difficulty)] for holds in _TIERS.values()]
-            lines.append(row(name, [split, *(_told(tier) for tier in [*tiers, marks])]))
+            lines.append(row(name, [split, *(_told(tier) for tier in [*_by_tier(marks), marks])]))
+    for pair in _PENALTY:
+        if set(pair) <= scores.keys():
+            for split in _SPLITS:
+                tiers = zip(*(_by_tier(scores[name].world[split]) for name in pair), strict=True)
+                everything = tuple(scores[name].world[split] for name in pair)
+                lines.append(row(f"{pair[0]}, against {pair[1]}", [split, *(_compared(*one) for one in [*tiers, everything])]))
     return lines
+
+
+def _by_tier(marks: Sequence[Marks]) -> list[list[Marks]]:
+    return [[mark for mark in marks if holds(mark.difficulty)] for holds in _TIERS.values()]
 
 
 def _told(marks: Sequence[Marks]) -> str:
     if not marks:
         return "none"
     return f"{figure([float(mark.success) for mark in marks])}, {fmean(mark.num_think_tokens for mark in marks):.1f} (n {len(marks)})"
+
+
+def _compared(one: Sequence[Marks], other: Sequence[Marks]) -> str:
+    if not one:
+        return "none"
+    success, tokens = (
+        [[float(getattr(mark, what)) for mark in marks] for marks in (one, other)] for what in ("success", "num_think_tokens")
+    )
+    return f"{difference(*success)}, {share_fewer(*tokens)} fewer"

@@ -133,7 +133,8 @@ def union_iou(sample: WorldSample, reply: str) -> float:
 
 
 def _mark(learner: Learner, sample: WorldSample, reply: str, config: RewardConfig) -> Marks:
-    num_tokens = len(learner.tokenizer(think_span(reply), add_special_tokens=False)["input_ids"])
+    thought = think_span(reply) if config.thinking else ""
+    num_tokens = len(learner.tokenizer(thought, add_special_tokens=False)["input_ids"])
     truth = truth_of(sample.masks(), budget=token_budget(sample.difficulty, medium=config.budget))
     scored = score(reply, truth, config, num_think_tokens=num_tokens)
     found = is_success(sample, reply)
