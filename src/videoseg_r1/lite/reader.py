@@ -24,7 +24,7 @@ LEARNED: Mapping[str, tuple[str, ...]] = {
     "smollm2": (),
     "reader-base": ("reader.safetensors",),
     "reader-sft": ("reader.safetensors", "reader-examples.safetensors"),
-    "reader-silent": ("reader.safetensors", "sft-without-thinking.safetensors"),
+    "reader-silent": ("reader.safetensors", "variants/sft-without-thinking.safetensors"),
     "reader": ("reader.safetensors", "reader-rewards.safetensors"),
 }
 """By how far it was taught, the files that are added to the language model: not at all, all its weights by examples, then low-rank
@@ -36,7 +36,8 @@ def learned_files(taught: str = "reader") -> list[Path]:
     paths = [WEIGHTS / name for name in LEARNED[taught]]
     for path in paths:
         if not path.is_file():
-            raise WeightsMissing("The weights of the reader are missing", where=str(path), fix="install the package again")
+            fix = "install the package again" if path.parent == WEIGHTS else "take it from the repository; the wheel has no variants"
+            raise WeightsMissing("The weights of the reader are missing", where=str(path), fix=fix)
     return paths
 
 
