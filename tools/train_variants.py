@@ -19,12 +19,12 @@ from videoseg_r1.training.run import train
 
 def learn(variant: Variant, out: Path) -> None:
     recipe = load_recipe("lite", ["run.tracker=none", *variant.changes])
-    folder = out / Path(variant.file).stem
+    folder = out / Path(variant.files[-1]).stem
     start = time.monotonic()
     final = train(
         recipe, folder, resume=True, progress=lambda stage, step, num: print(f"{variant.name}: {stage} {step} of {num}", flush=True)
     )
-    target = WEIGHTS / variant.file
+    target = WEIGHTS / variant.files[-1]
     target.parent.mkdir(exist_ok=True)
     told = {"base": recipe.model.source, "stages": " ".join(recipe.run.stages), "seed": str(recipe.run.seed)}
     pack_adapter(final / "adapter_model.safetensors", recipe.model.alpha / recipe.model.rank, target, told)

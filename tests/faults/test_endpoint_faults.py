@@ -61,9 +61,7 @@ def serve() -> Generator[Serve]:
         server.__exit__()
 
 
-@pytest.mark.parametrize(
-    "deed", [raw(500, "oops"), raw(502, ""), raw(503, "loading"), raw(429, "slow down"), raw(408, ""), breaks_off], ids=str
-)
+@pytest.mark.parametrize("deed", [raw(500, "oops"), raw(502, ""), raw(503, "loading"), raw(429, "slow down"), raw(408, ""), breaks_off])
 def test_what_may_pass_is_tried_again_and_noted(serve: Serve, deed: Deed) -> None:
     endpoint = serve(deed, deed, GOOD)
     assert endpoint.ask() == "a dog"
@@ -75,7 +73,7 @@ def test_what_may_pass_is_tried_again_and_noted(serve: Serve, deed: Deed) -> Non
     assert all(note.startswith("the endpoint was asked again: ") for note in endpoint.chat.notes)
 
 
-@pytest.mark.parametrize("deed", [raw(500, "oops"), raw(429, ""), breaks_off], ids=str)
+@pytest.mark.parametrize("deed", [raw(500, "oops"), raw(429, ""), breaks_off])
 def test_after_three_attempts_it_is_given_up(serve: Serve, deed: Deed) -> None:
     endpoint = serve(deed)
     assert endpoint.server.url in str(endpoint.failure())

@@ -100,27 +100,6 @@ def pack_adapter(adapter: Path, scale: float, target: Path, about: Mapping[str, 
     _save(tensors, target, about)
 
 
-def low_rank(path: Path) -> dict[str, torch.Tensor]:
-    """Return what LoRA learned, if that is all that a file holds, as peft names it: float32, to be multiplied by nothing; else nothing.
-
-    Raises: ModelError: the file cannot be read.
-    """
-    try:
-        found = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ModelError("what the language model learned cannot be read", where=str(path), why=str(error)) from error
-    letters = {_DOWN: "A", _UP: "B"}
-    if not all(key.endswith((_DOWN, _UP)) for key in found):
-        return {}
-    parts = [
-        (key.removesuffix(suffix).removesuffix(".weight"), letters[suffix], value)
-        for key, value in found.items()
-        for suffix in letters
-        if key.endswith(suffix)
-    ]
-    return {f"base_model.model.{name}.lora_{letter}.weight": value.float() for name, letter, value in parts}
-
-
 def _save(tensors: dict[str, torch.Tensor], target: Path, about: Mapping[str, str]) -> None:
     part = target.with_name(f".{target.name}.part")
     try:

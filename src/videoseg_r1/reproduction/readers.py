@@ -1,6 +1,6 @@
 """The readers that are compared: what ships, and what it is without one part of the method.
 
-All start from the same stage of examples. What each learned after it is a small file beside the weights that ship (not in the wheel);
+All start from the same stage of examples. What each learned after it is in small files beside the weights that ship (not in the wheel);
 a file that is not there is a row that was not trained, and the tables say so. Not here: training them (`tools/train_variants.py`).
 """
 
@@ -23,12 +23,12 @@ class Variant:
 
     Attributes:
         name: in the tables.
-        file: what it learned beyond the first stage, in the folder of the shipped weights.
-        changes: of the recipe `lite`, by which it was trained; none is what ships.
+        files: what it learned beyond the first stage, one after another, in the folder of the shipped weights.
+        changes: of the recipe `lite`, by which its last file was made; none is what ships.
     """
 
     name: str
-    file: str
+    files: tuple[str, ...]
     changes: tuple[str, ...] = ()
 
     @property
@@ -38,7 +38,7 @@ class Variant:
 
     @property
     def is_there(self) -> bool:
-        return (WEIGHTS / self.file).is_file()
+        return all((WEIGHTS / file).is_file() for file in self.files)
 
     def recipe(self) -> Recipe:
         """Return the recipe by which it is examined: that of what ships, with or without thinking."""
@@ -47,25 +47,42 @@ class Variant:
     def load(self) -> Learner:
         """Return the network, ready to be asked. Raises: WeightsMissing, ModelError."""
         learner = load_learner(self.recipe())
-        add_learned(learner.network, WEIGHTS / self.file)
+        for file in self.files:
+            add_learned(learner.network, WEIGHTS / file)
         return learner
 
 
-_BY_EXAMPLES = ('run.stages=["refine"]', "model.source=reader-base")
-_BY_REWARDS = ('run.stages=["grpo"]', "run.seed=43", "model.source=reader-sft")  # another seed: other scenes than the examples had
+_EXAMPLES, _SILENT_EXAMPLES = "reader-examples.safetensors", "variants/sft-without-thinking.safetensors"
+_BY_EXAMPLES = ('run.stages=["refine"]', "model.source=reader-base", "run.seed=63")
+_BY_REWARDS = ('run.stages=["grpo"]', "model.rank=8", "model.alpha=8")  # what was there before becomes part of the weights
+_AFTER_SFT, _AFTER_SILENCE = ("model.source=reader-sft", "run.seed=64"), ("model.source=reader-silent", "run.seed=64", _SILENT)
 
 VARIANTS: Mapping[str, Variant] = {
     variant.name: variant
     for variant in (
-        Variant("SFT", "reader-examples.safetensors"),
-        Variant("SFT without thinking", "variants/sft-without-thinking.safetensors", (*_BY_EXAMPLES, _SILENT)),
+        Variant("SFT", (_EXAMPLES,)),
+        Variant("SFT without thinking", (_SILENT_EXAMPLES,), (*_BY_EXAMPLES, _SILENT)),
+        Variant("RL without thinking", (_SILENT_EXAMPLES, "variants/rl-without-thinking.safetensors"), (*_BY_REWARDS, *_AFTER_SILENCE)),
+        Variant("RL with thinking", ("reader-rewards.safetensors",)),
         Variant(
-            "RL without thinking", "variants/rl-without-thinking.safetensors", (*_BY_REWARDS[:2], "model.source=reader-silent", _SILENT)
+            "RL with thinking, second seed",
+            (_EXAMPLES, "variants/rl-second-seed.safetensors"),
+            (*_BY_REWARDS, "model.source=reader-sft", "run.seed=65"),
         ),
-        Variant("RL with thinking", "reader-rewards.safetensors"),
-        Variant("RL with thinking, second seed", "variants/rl-second-seed.safetensors", _BY_REWARDS),
-        Variant("RL without length penalty", "variants/rl-without-penalty.safetensors", (*_BY_REWARDS, "reward.beta=0")),
-        Variant("RL without non-repetition", "variants/rl-without-repetition.safetensors", (*_BY_REWARDS, "reward.weights.non_repeat=0")),
-        Variant("RL without both", "variants/rl-without-both.safetensors", (*_BY_REWARDS, "reward.beta=0", "reward.weights.non_repeat=0")),
+        Variant(
+            "RL without length penalty",
+            (_EXAMPLES, "variants/rl-without-penalty.safetensors"),
+            (*_BY_REWARDS, *_AFTER_SFT, "reward.beta=0"),
+        ),
+        Variant(
+            "RL without non-repetition",
+            (_EXAMPLES, "variants/rl-without-repetition.safetensors"),
+            (*_BY_REWARDS, *_AFTER_SFT, "reward.weights.non_repeat=0"),
+        ),
+        Variant(
+            "RL without both",
+            (_EXAMPLES, "variants/rl-without-both.safetensors"),
+            (*_BY_REWARDS, *_AFTER_SFT, "reward.beta=0", "reward.weights.non_repeat=0"),
+        ),
     )
 }

@@ -25,7 +25,7 @@ from videoseg_r1.training.samples import without_thinking
 from videoseg_r1.types import Box, Cue, Point
 
 BASELINE = "matcher, nothing taught"
-_PENALTY = (("RL with thinking, second seed", "RL without length penalty"), ("RL without non-repetition", "RL without both"))
+_PENALTY = (("RL with thinking", "RL without length penalty"), ("RL without non-repetition", "RL without both"))
 """Readers that differ in the soft length penalty alone, the one with it first; the reward for not repeating shortens thoughts as well."""
 _SPLITS: tuple[Split, ...] = ("val", "ood")
 _TIERS: Mapping[str, Callable[[float], bool]] = {
@@ -96,7 +96,7 @@ def table_4(scores: Mapping[str, Scores]) -> list[str]:
     told = ("success, in distribution", "IoU", "success, out of it", "IoU", "box IoU, real clips")
     nums = [max(map(len, column)) for column in zip(*map(_columns, scores.values()), strict=True)]
     lines = head(["reader", *(f"{name} (n {num})" for name, num in zip(told, nums, strict=True))])
-    others = {name for pair in _PENALTY for name in pair} - {"RL with thinking, second seed"}
+    others = {name for pair in _PENALTY for name in pair} - {"RL with thinking"}
     for name in (BASELINE, *(name for name in VARIANTS if name not in others)):
         lines.append(row(name, [figure(values) for values in _columns(scores[name])] if name in scores else ["not trained yet", *[""] * 4]))
     for other in ("SFT without thinking", "SFT"):  # the paper's row, and what the rewards began with
@@ -116,7 +116,7 @@ def table_7(scores: Mapping[str, Scores]) -> list[str]:
     Below them, for every pair of readers that differ in the penalty alone, by how much success differs, and how many tokens fewer.
     """
     lines = head(["reader", "split", *(f"{tier}: success, tokens" for tier in _TIERS), "all: success, tokens"])
-    for name in ("SFT", "RL with thinking", *(name for pair in _PENALTY for name in pair)):
+    for name in ("SFT", *(name for pair in _PENALTY for name in pair)):
         if name not in scores:
             lines.append(row(name, ["not trained yet", *[""] * (len(_TIERS) + 1)]))
             continue

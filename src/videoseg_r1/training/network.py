@@ -5,7 +5,7 @@ Not here: where weights are published (`models`), a network that only answers (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from videoseg_r1.chat.families import FAMILIES, Family
 from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.lite.language import base_folder
-from videoseg_r1.lite.learned import add_learned, low_rank
+from videoseg_r1.lite.learned import add_learned
 from videoseg_r1.lite.reader import LEARNED, learned_files
 from videoseg_r1.models import MODELS, locate
 from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
@@ -52,9 +52,10 @@ def is_bfloat16(recipe: Recipe) -> bool:
     return recipe.run.precision == "bf16" and (torch.cuda.is_available() or cpu_has_bfloat16())
 
 
-def load_source(model: Model, learned: Sequence[Path], dtype: torch.dtype = torch.float32) -> Network:
-    """Return the network that a recipe starts from, and to it what was learned. Raises WeightsMissing, ModelError."""
+def load_source(model: Model, dtype: torch.dtype = torch.float32) -> Network:
+    """Return the network that a recipe starts from. Raises WeightsMissing, ModelError."""
     folder = source_folder(model)
+    learned = learned_files(model.source) if model.source in LEARNED else []
     network = load_network(_classes(_family(folder))[0], folder, torch.float32 if learned else dtype)
     for path in learned:
         add_learned(network, path)
@@ -63,9 +64,6 @@ def load_source(model: Model, learned: Sequence[Path], dtype: torch.dtype = torc
 
 def load_learner(recipe: Recipe, starts: Sequence[Path] = (), stage: StageName | None = None, *, compact: bool = False) -> Learner:
     """Return the network of a recipe as earlier stages left it, on the CPU.
-
-    A stage of LoRA goes on with the adapter that the stage before it left, and so it does where the recipe starts from what the shipped
-    reader learned, if that ends in an adapter of the recipe's rank.
 
     Args:
         starts: folders of what they made, weights or adapters; without any, it is the recipe's source.
@@ -80,28 +78,18 @@ def load_learner(recipe: Recipe, starts: Sequence[Path] = (), stage: StageName |
     dtype = torch.bfloat16 if is_bfloat16(recipe) and (compact or is_lora) else torch.float32
     folder = whole[-1] if whole else source_folder(recipe.model)
     family = _family(folder)
-    learned, going_on = _learned(recipe.model, as_adapter=is_lora and not starts)
-    network = load_network(_classes(family)[0], folder, dtype) if whole else load_source(recipe.model, learned, dtype)
+    network = load_network(_classes(family)[0], folder, dtype) if whole else load_source(recipe.model, dtype)
     network.set_attn_implementation(recipe.model.attention if family else ATTENTION)
     frozen = network.model.visual if family else network.get_input_embeddings()
     processor = load_processor(_classes(family)[1], folder)
     if family:
         processor.image_processor.do_resize = False  # pictures come at the size at which they are fed
     if adapter or is_lora:
-        network = _with_lora(network, recipe, adapter, going_on)
+        network = _with_lora(network, recipe, adapter)
     if adapter and not is_lora:
         network = network.merge_and_unload().requires_grad_(True)
     frozen.requires_grad_(False)
     return Learner(network, processor, family)
-
-
-def _learned(model: Model, *, as_adapter: bool) -> tuple[list[Path], dict[str, torch.Tensor]]:
-    """Return the files of what the source learned, and what its last one holds, instead of that file, if it is to be an adapter again."""
-    files = learned_files(model.source) if model.source in LEARNED else []
-    tensors = low_rank(files[-1]) if files and as_adapter else {}
-    if all(min(tensor.shape) == model.rank for tensor in tensors.values()) and tensors:
-        return files[:-1], tensors
-    return files, {}
 
 
 def _family(folder: Path) -> Family | None:
@@ -116,9 +104,8 @@ def _classes(family: Family | None) -> tuple[Any, Any]:
     return transformers.AutoModelForCausalLM, transformers.AutoTokenizer
 
 
-def _with_lora(network: Network, recipe: Recipe, adapter: Path | None, going_on: Mapping[str, torch.Tensor]) -> Network:
-    """Return the network with an adapter: one that was saved, or a new one, in which `going_on` is what an earlier one had learned."""
-    from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+def _with_lora(network: Network, recipe: Recipe, adapter: Path | None) -> Network:
+    from peft import LoraConfig, PeftModel, get_peft_model
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     model = recipe.model
@@ -129,10 +116,6 @@ def _with_lora(network: Network, recipe: Recipe, adapter: Path | None, going_on:
             r=model.rank, lora_alpha=model.alpha, lora_dropout=model.dropout, target_modules=LANGUAGE_LAYERS, task_type="CAUSAL_LM"
         )
         network = get_peft_model(network, config)
-        if going_on:
-            scales = {"A": 1.0, "B": model.rank / model.alpha}
-            scaled = {name: value * scales[name.removesuffix(".weight")[-1]] for name, value in going_on.items()}
-            set_peft_model_state_dict(network, scaled)
     if is_bfloat16(recipe):
         # autocast computes in bfloat16 anyway; peft would bring every input to float32 on the way there, a fifth of the time on a CPU
         for layer in network.modules():
