@@ -3,7 +3,7 @@
 python tools/train_variants.py runs                       # all that is not there, one after another; goes on where it was stopped
 python tools/train_variants.py runs "RL without both"     # this one
 
-Rewards stop after 40 of the recipe's 80 steps, as they did for what ships.
+Rewards stop where `readers` says, for most after 40 of the recipe's 80 steps, as they did for what ships.
 """
 
 from __future__ import annotations
@@ -18,22 +18,20 @@ from videoseg_r1.reproduction.readers import VARIANTS, Variant
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.run import train
 
-REWARDED = 40
-
 
 class EnoughError(Exception):
-    """The rewards are to stop here; the checkpoint of REWARDED steps is written."""
+    """The rewards are to stop here; the checkpoint of those steps is written."""
 
 
 def learn(variant: Variant, out: Path) -> None:
     recipe = load_recipe("lite", ["run.tracker=none", *variant.changes])
     folder, stage = out / Path(variant.files[-1]).stem, recipe.run.stages[-1]
-    made = folder / stage / (f"checkpoint-{REWARDED}" if stage == "grpo" else "final")
+    made = folder / stage / (f"checkpoint-{variant.num_rewarded}" if stage == "grpo" else "final")
     start = time.monotonic()
 
     def told(name: str, step: int, num: int) -> None:
         print(f"{variant.name}: {name} {step} of {num}", flush=True)
-        if name == "grpo" and step > REWARDED:
+        if name == "grpo" and step > variant.num_rewarded:
             raise EnoughError
 
     try:

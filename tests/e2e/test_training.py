@@ -112,7 +112,7 @@ def test_a_run_is_reproduced_examined_and_released_with_its_card(
     told = (out / "reader.md").read_text(encoding="utf-8")
     found = documents[0]["exam"]["grpo"]["ood"]
     assert f"| 2 | {found['success']:.3f} | {found['over_half']:.3f} | {found['reward']:.3f} | {found['num_think_tokens']:.1f} |" in told
-    assert "Stage grpo: steps 2" in told
+    assert "Stage grpo: 2 steps, batch_size" in told
 
 
 def test_a_killed_run_goes_on_with_the_same_curve(llama: Path, tmp_path: Path) -> None:

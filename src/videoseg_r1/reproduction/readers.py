@@ -25,11 +25,13 @@ class Variant:
         name: in the tables.
         files: what it learned beyond the first stage, one after another, in the folder of the shipped weights.
         changes: of the recipe `lite`, by which its last file was made; none is what ships.
+        num_rewarded: steps of rewards after which it was taken, of the 80 of their schedule.
     """
 
     name: str
     files: tuple[str, ...]
     changes: tuple[str, ...] = ()
+    num_rewarded: int = 40
 
     @property
     def thinking(self) -> bool:

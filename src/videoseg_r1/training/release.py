@@ -14,12 +14,12 @@ from typing import Any
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.lite.learned import pack_adapter, pack_learned
 from videoseg_r1.pretrained import load_network
-from videoseg_r1.training.curves import SECONDS, read_curve
+from videoseg_r1.training.curves import SECONDS, STEP, read_curve
 from videoseg_r1.training.network import load_learner, source_folder
 from videoseg_r1.training.recipe import Recipe, StageName
 from videoseg_r1.training.run import CURVE, finals, write_whole
 
-_OF_EXAMPLES = ("steps", "batch_size", "learning_rate")
+_OF_EXAMPLES = ("batch_size", "learning_rate")
 _COLUMNS = {"sft": "loss", "refine": "loss", "grpo": "reward"}
 _SETTINGS = {"sft": _OF_EXAMPLES, "refine": _OF_EXAMPLES, "grpo": (*_OF_EXAMPLES, "num_generations", "temperature", "beta")}
 _SPLITS = {
@@ -105,7 +105,9 @@ def _stage(recipe: Recipe, out: Path, stage: StageName) -> str:
     column, chosen = _COLUMNS[stage], recipe.stage(stage)
     values = [float(row[column]) for row in rows if row.get(column)]
     tenth = max(1, len(values) // 10)
-    told = ", ".join([*(f"{setting} {getattr(chosen, setting):g}" for setting in _SETTINGS[stage]), _METHODS[chosen.method]])
+    done = int(rows[-1][STEP])
+    steps = f"{done} steps" if done == chosen.steps else f"{done} steps of {chosen.steps}"
+    told = ", ".join([steps, *(f"{setting} {getattr(chosen, setting):g}" for setting in _SETTINGS[stage]), _METHODS[chosen.method]])
     minutes = float(rows[-1].get(SECONDS) or 0) / 60
     return (
         f"- Stage {stage}: {told}; {column} {fmean(values[:tenth]):.3f} in the first tenth, {fmean(values[-tenth:]):.3f} in the last; "
