@@ -142,6 +142,7 @@ def test_what_was_learned_comes_back_nearly_as_it_was_from_a_small_file(network,
         way, error = (wanted[name] - start[name]).detach().flatten(), (found[name] - wanted[name]).detach().flatten()
         # sixteen levels of a normal distribution leave 0.0095 of its power (Max 1960)
         assert float(error.square().mean() / way.square().mean()) < 0.015
+    assert (tmp_path / "one.safetensors").stat().st_mode & 0o444 == 0o444  # who installs a package is not always who uses it
     codes = load_file(tmp_path / "one.safetensors")[moved[0] + ".codes"]
     assert len(codes) == -(-start[moved[0]].numel() // 2)
 

@@ -187,6 +187,7 @@ def test_convert_by_the_verb(capsys, tmp_path):
     code, document = _json(capsys, "convert", str(tmp_path / "old.pth"), "--out", str(tmp_path / "new.safetensors"))
     assert (code, document["written"]) == (0, str(tmp_path / "new.safetensors"))
     assert set(load_file(tmp_path / "new.safetensors")) == {"a"}
+    assert (tmp_path / "new.safetensors").stat().st_mode & 0o444 == 0o444  # a cache may be shared
 
 
 @pytest.mark.parametrize(

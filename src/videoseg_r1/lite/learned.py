@@ -104,6 +104,7 @@ def _save(tensors: dict[str, torch.Tensor], target: Path, about: Mapping[str, st
     part = target.with_name(f".{target.name}.part")
     try:
         save_file(tensors, part, dict(about))
+        part.chmod(0o644)  # safetensors writes for the owner alone
         part.replace(target)
     except (OSError, SafetensorError) as error:
         raise OutputError("what was learned cannot be written", where=str(target), why=str(error)) from error

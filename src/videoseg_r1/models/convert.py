@@ -36,6 +36,7 @@ def convert(source: Path, target: Path | None = None, *, overwrite: bool = False
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
             written = Path(folder) / "converted"
             _run_child(source, written)
+            written.chmod(0o644)  # safetensors writes for the owner alone
             written.replace(target)
     except OSError as error:
         raise OutputError("the output cannot be written", where=str(target), why=error.strerror or str(error)) from error

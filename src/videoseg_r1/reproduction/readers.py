@@ -80,11 +80,13 @@ VARIANTS: Mapping[str, Variant] = {
             "RL without non-repetition",
             (_EXAMPLES, "variants/rl-without-repetition.safetensors"),
             (*_BY_REWARDS, *_AFTER_SFT, "reward.weights.non_repeat=0"),
+            num_rewarded=80,
         ),
         Variant(
             "RL without both",
             (_EXAMPLES, "variants/rl-without-both.safetensors"),
             (*_BY_REWARDS, *_AFTER_SFT, "reward.beta=0", "reward.weights.non_repeat=0"),
+            num_rewarded=80,
         ),
     )
 }
