@@ -120,7 +120,8 @@ def table_7(scores: Mapping[str, Scores]) -> list[str]:
         if name not in scores:
             lines.append(row(name, ["not trained yet", *[""] * (len(_TIERS) + 1)]))
             continue
-        for split, marks in scores[name].world.items():
+        for split in _SPLITS:
+            marks = scores[name].world[split]
             lines.append(row(name, [split, *(_told(tier) for tier in [*_by_tier(marks), marks])]))
     for pair in _PENALTY:
         if set(pair) <= scores.keys():

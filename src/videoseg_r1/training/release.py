@@ -119,7 +119,7 @@ def _table(exam: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield "| after | questions | number | success | over half | mean reward | thinking tokens |"
     yield "|---|---|---|---|---|---|---|"
     for stage, splits in exam.items():
-        for split, found in splits.items():
+        for split, found in sorted(splits.items(), key=lambda item: list(_SPLITS).index(item[0])):
             yield (
                 f"| {stage} | {_SPLITS[split]} | {found['num']} | {found['success']:.3f} | {found['over_half']:.3f} "
                 f"| {found['reward']:.3f} | {found['num_think_tokens']:.1f} |"
