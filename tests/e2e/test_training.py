@@ -62,9 +62,8 @@ def _tensors(folder: Path) -> dict[str, torch.Tensor]:
 def test_the_smoke_recipe_runs_both_stages(llama: Path, tmp_path: Path) -> None:
     options = ("--set", f"model.source={llama}", "--exam", "2")
     ran = subprocess.run(_command(tmp_path / "out", *options), capture_output=True, text=True, check=False)
-    document = json.loads(ran.stdout)
-
     assert ran.returncode == 0, ran.stderr
+    document = json.loads(ran.stdout)
     assert document["final"] == str(tmp_path / "out" / "grpo" / "final")
     assert document["last"]["sft"]["step"] == document["last"]["grpo"]["step"] == 2
     for stage in ("sft", "grpo"):
