@@ -257,8 +257,8 @@ _SEVERAL = SamplerConfig(num_anchors=2)
 
 PRESETS: dict[str, Preset] = {
     "lite": Preset(
-        "offline, on a CPU, from any video file; a language model trained here reads what frozen perception sees, and asks a matcher "
-        "where it finds nothing",
+        "offline, on a CPU, from any video file; a language model trained here reads what frozen perception sees, and hears a "
+        "matcher as well",
         _lite,
         "memory",
         (_FEATURES, _SALIENCY, _SENTENCES, _LANGUAGE, _READER),

@@ -80,7 +80,7 @@ class Follower(Protocol):
     """A `Reasoner` that sees where what it meant is in other frames, and need not be asked again there."""
 
     def follow(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
-        """Return where the same objects, in the same order, are seen best, by frame: one of each part of the key segment.
+        """Return where the same objects, in the same order, are seen best, by frame: one of each part of the video.
 
         No frame where one of them is not seen, and nothing at all where the target frame is to do. The target frame is among them where it
         is the best one.

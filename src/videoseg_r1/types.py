@@ -166,10 +166,15 @@ class Reasoning:
     failed: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The boxes of the cues that have one."""
+        return tuple(cue.box for cue in self.cues if cue.box)
+
 
 AnchorReason: TypeAlias = Literal["follow", "split", "check"]
-"""Why a further frame was answered for: for a part of the key segment, what was meant was seen again there or was asked for again, or
-the self-check found the masks wrong there."""
+"""Why a further frame was answered for: what was meant was seen again in a part of the video, or was asked for again in a part of the
+key segment, or the self-check found the masks wrong there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,18 @@ def test_direction_and_place_are_told_apart():
     assert understand("the smallest dog").sizes == ("small",)
 
 
+@pytest.mark.parametrize("text", ["all dogs", "every striped animal", "find both cats", "the people on the left", "the two on the right"])
+def test_more_than_one_is_asked_for(text):
+    assert understand(text).several
+
+
+@pytest.mark.parametrize(
+    "text", ["the bus", "the grass", "the dog", "Two animals are here; which of them stands?", "the cart and the two people on it"]
+)
+def test_one_is_asked_for(text):
+    assert not understand(text).several
+
+
 def test_concepts_hold_their_narrower_concepts():
     table = membership()
     position = {concept.names.split(",")[0]: n for n, concept in enumerate(CONCEPTS, NUM_CLASSES)}

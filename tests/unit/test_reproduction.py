@@ -9,6 +9,8 @@ import pytest
 
 from videoseg_r1.datasets import load_dataset
 from videoseg_r1.datasets.world import draw_sample
+from videoseg_r1.lite.matcher import Choice
+from videoseg_r1.lite.words import understand
 from videoseg_r1.reasoner import Question
 from videoseg_r1.reproduction import masks, text
 from videoseg_r1.reproduction.clips import Case
@@ -16,7 +18,7 @@ from videoseg_r1.reproduction.document import kept
 from videoseg_r1.reproduction.figures import difference, figure, share_fewer
 from videoseg_r1.reproduction.readers import VARIANTS
 from videoseg_r1.training.exam import Marks, is_success
-from videoseg_r1.types import Box, Cue, Point
+from videoseg_r1.types import Box, Cue, Point, Reasoning
 
 
 def test_an_interval_holds_the_mean_and_narrows_with_more_values():
@@ -143,14 +145,16 @@ def test_every_part_of_an_answer_is_left_out_once():
 
 def test_the_worth_of_an_answer_about_a_real_clip():
     asked = Question((), (100, 100), (840, 840))
-    case = Case(None, asked, Box(0, 0, 99, 99), (), 0.0, ())
-    nothing = Case(None, asked, None, (Box(1, 1, 2, 2),), 0.6, ())
+    likely = Choice(Reasoning("", (Cue(Box(1, 1, 2, 2)),), presence=0.6), 1.0, understand("the one on the left"))
+    case = Case(None, asked, Box(0, 0, 99, 99), Choice(Reasoning("", (), presence=0.0), 0.0, likely.query), ())
+    nothing = Case(None, asked, None, likely, ())
     assert case.worth([Box(0, 0, 99, 99)]) == 1.0
     assert case.worth([Box(0, 0, 99, 49)]) == pytest.approx(0.5)  # pixels count up to and with the far edge, as in the rewards
     assert case.worth([]) == case.worth(None) == case.worth([Box(0, 0, 99, 99)] * 2) == 0.0
     assert nothing.worth(()) == nothing.worth(nothing.with_opinion(())) == 1.0
     assert nothing.with_opinion(None) == nothing.matched  # who could not be understood has no say
-    assert replace(nothing, presence=0.8).with_opinion(()) == nothing.matched
+    sure = replace(likely, answer=replace(likely.answer, presence=0.8))
+    assert replace(nothing, second=sure).with_opinion(()) == nothing.matched
     assert nothing.worth(None) == nothing.worth([Box(0, 0, 1, 1)]) == 0.0
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from videoseg_r1.errors import InvalidDocument, ShapeMismatch
 from videoseg_r1.masks import decode, encode
+from videoseg_r1.masks.geometry import iou
 from videoseg_r1.rewards import Truth, keyframe_quality, temporal_iou, truth_of
-from videoseg_r1.rewards.matching import iou
 from videoseg_r1.types import BoolMask, Box, Point
 
 SIDE = 840

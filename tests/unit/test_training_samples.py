@@ -12,9 +12,9 @@ from tiny_learners import draw_clips
 from videoseg_r1.chat.families import family_of
 from videoseg_r1.datasets import ref_youtube_vos
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
+from videoseg_r1.masks.geometry import iou
 from videoseg_r1.prompts import parse_interval, parse_position
 from videoseg_r1.rewards import Truth, score
-from videoseg_r1.rewards.matching import iou
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.samples import ClipExamples, Example, WorldExamples, examples_of, first_scene, rows, scene_questions, scene_rows
 from videoseg_r1.types import Box

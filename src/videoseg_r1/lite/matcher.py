@@ -7,6 +7,7 @@ several targets; the trained model answers those from the same transcript.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,6 +99,21 @@ def _best_view(views: Sequence[tuple[Region, float]], size_power: float) -> int:
     return max(views, key=lambda view: (view_quality(view[0], size_power, view[1]), -view[0].index))[0].index
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An answer, and how sure it is.
+
+    Attributes:
+        answer: what is said, with presence.
+        share: probability of the best thing among those that are seen, 0..1; 0 where nothing is.
+        query: the sentence as it was understood.
+    """
+
+    answer: Reasoning
+    share: float
+    query: Query
+
+
 class Matcher:
     """A `Reasoner`: picks the thing that fits the query best, or none.
 
@@ -114,6 +130,10 @@ class Matcher:
 
         Raises: WeightsMissing, ModelError: a network cannot be loaded.
         """
+        return self.choose(target, context, query).answer
+
+    def choose(self, target: Frame, context: Context, query: str) -> Choice:
+        """Return what `reason` does, with what tells how sure it is. Raises: as there."""
         scene = scene_of(context.video, self._device)
         frames = looks(context.video.num_frames, context.pick.segment)
         tracks = follow(scene.scan(context.video, sorted({*frames, target.index})))
@@ -127,7 +147,8 @@ class Matcher:
         reasoning = parse_reply(reply, frame_size=size)
         if isinstance(reasoning, ParseFailure):
             raise ModelError("The matcher's own reply cannot be read", where=reasoning.kind, why=reasoning.detail)
-        return Reasoning(reasoning.text, reasoning.cues, reasoning.num_tokens, reply, presence, notes=reasoning.notes)
+        answer = replace(reasoning, reply=reply, presence=presence)
+        return Choice(answer, judged[0].share if judged else 0.0, wanted)
 
     def follow(self, meant: Reasoning, context: Context) -> dict[int, Reasoning]:
         """Return where the things at the boxes of an answer are seen best, as perception tracked them. See `stages.Follower`."""
@@ -141,7 +162,7 @@ class Matcher:
         things = [track for cue in meant.cues if (track := _at(cue.box, tracks, pick.target_frame, step)) is not None]
         if len(things) < len(meant.cues):
             return {}
-        parts = split(pick.segment, self._num_views)
+        parts = split((0, num_frames - 1), self._num_views)  # masks are carried to both ends, however short the key segment is
         views = best_views(context.video, scene, scans, things, parts, LiteSegmenter(self._device))
         return {
             index: Reasoning("\n".join(describe(thing, index, num_frames, size) for thing in things), cues) for index, cues in views.items()

@@ -35,6 +35,8 @@ _OPENERS = frozenset(("a", "an", "the", "his", "her", "its", "their", "somebody"
 _NO_NOUN = frozenset(
     ("one", "ones", "thing", "things", "object", "objects", "pair", "something", "anything", "participant", "participants")
 )
+_EACH = frozenset(("all", "both", "each", "every", "many", "several", "two", "three", "four"))
+_PLURALS = frozenset(("people", "men", "women", "children"))
 _NOT_VERBS = frozenset(("thing", "king", "wing", "ring", "building", "string", "duckling", "wedding", "painting"))
 
 COLOURS: dict[str, tuple[str, ...]] = {
@@ -100,6 +102,7 @@ class Query:
         known: similarity of the noun to its nearest entry, -1..1: how sure one can be to recognise it.
         colours: names of `regions.PALETTE` asked for, one tuple of alternatives per colour word.
         places, sizes, motions: keys of the tables above whose words occur.
+        several: whether more than one thing is asked for.
     """
 
     text: str
@@ -112,6 +115,7 @@ class Query:
     places: tuple[str, ...]
     sizes: tuple[str, ...]
     motions: tuple[str, ...]
+    several: bool
 
 
 @lru_cache(maxsize=64)
@@ -140,6 +144,7 @@ def understand(text: str) -> Query:
         places=_found(_PLACES, lowered),
         sizes=_found(_SIZES, lowered),
         motions=_found(_MOTIONS, lowered),
+        several=_is_of_several(lowered, noun),
     )
 
 
@@ -165,6 +170,13 @@ def noun_phrase(text: str) -> tuple[str, str]:
         person = len(words) > 1 and words[0] in _NO_NOUN and words[1] in {"who", "whose"}
         return ("person", "person") if person else ("", "")
     return " ".join(phrase), phrase[-1]
+
+
+def _is_of_several(text: str, noun: str) -> bool:
+    if "which of" in text:
+        return False
+    is_plural = noun in _PLURALS or (noun.endswith("s") and not noun.endswith(("ss", "us", "is")))
+    return is_plural or not _EACH.isdisjoint(text.split()[:2])  # "all dogs", "find every dog"
 
 
 def _opens_clause(word: str, following: str, started: bool) -> bool:

@@ -92,3 +92,15 @@ def iou_matrix(ones: BoolMask, others: BoolMask) -> npt.NDArray[np.float64]:
     both = a @ b.T
     either = a.sum(1)[:, None] + b.sum(1)[None] - both
     return (both / np.maximum(either, 1)).astype(np.float64)
+
+
+def iou(one: Box, other: Box) -> float:
+    """Return the intersection over union of two boxes as replies write them, 0..1: corners are pixels, and belong to the box."""
+    width = min(one.x2, other.x2) - max(one.x1, other.x1) + 1
+    height = min(one.y2, other.y2) - max(one.y1, other.y1) + 1
+    both = max(width, 0.0) * max(height, 0.0)
+    return both / (_num_pixels(one) + _num_pixels(other) - both)
+
+
+def _num_pixels(box: Box) -> float:
+    return (box.x2 - box.x1 + 1) * (box.y2 - box.y1 + 1)

@@ -12,13 +12,12 @@ from itertools import groupby
 
 from videoseg_r1.chat.base import Reply
 from videoseg_r1.datasets.sample import Sample
-from videoseg_r1.lite.matcher import LiteVoter, Matcher
+from videoseg_r1.lite.matcher import Choice, LiteVoter, Matcher
 from videoseg_r1.lite.opinion import outweighs
 from videoseg_r1.lite.speaker import transcript_question
-from videoseg_r1.masks.geometry import box_of
+from videoseg_r1.masks.geometry import box_of, iou
 from videoseg_r1.prompts import CANONICAL
 from videoseg_r1.reasoner import Question
-from videoseg_r1.rewards.matching import iou
 from videoseg_r1.sampler import HierarchicalSampler
 from videoseg_r1.stages import Context
 from videoseg_r1.types import Box, Reasoning
@@ -33,25 +32,29 @@ class Case:
         sample: it is from.
         asked: what a reader is asked.
         truth: the true box, None where nothing is meant or to be seen.
-        matched, presence: what the matcher answers, and how sure it is that there is something.
+        second: what the matcher answers.
         lines: the boxes of the transcript.
     """
 
     sample: Sample
     asked: Question
     truth: Box | None
-    matched: tuple[Box, ...]
-    presence: float
+    second: Choice
     lines: tuple[Box, ...]
 
     def read(self, reply: str) -> tuple[Box, ...] | None:
         """Return the boxes of a reply, None where it cannot be read."""
         found = self.asked.read(Reply(reply))
-        return boxes_of(found) if isinstance(found, Reasoning) else None
+        return found.boxes if isinstance(found, Reasoning) else None
 
     def with_opinion(self, boxes: tuple[Box, ...] | None) -> tuple[Box, ...]:
         """Return what a reader and the matcher answer together (`lite.opinion`). Args: `boxes` of the reader, None for no answer."""
-        return boxes or (self.matched if outweighs(self.presence, understood=boxes is not None) else ())
+        return self.matched if outweighs(self.second, boxes) else boxes or ()
+
+    @property
+    def matched(self) -> tuple[Box, ...]:
+        """What the matcher answers."""
+        return self.second.answer.boxes
 
     def worth(self, boxes: Sequence[Box] | None) -> float:
         """Return the box IoU of an answer, 0 for several boxes, none, or what cannot be read; without a target 1 for none."""
@@ -68,18 +71,13 @@ def cases_of(samples: Sequence[Sample]) -> Iterator[Case]:
             yield from (_case(sample, video) for sample in own)
 
 
-def boxes_of(reasoning: Reasoning) -> tuple[Box, ...]:
-    """Return the boxes of an answer."""
-    return tuple(cue.box for cue in reasoning.cues if cue.box)
-
-
 def _case(sample: Sample, video: Video) -> Case:
     pick = HierarchicalSampler(LiteVoter()).pick(video, sample.query)
     target, context = video.read([pick.target_frame])[0], Context(video, pick)
-    found = Matcher().reason(target, context, sample.query)
+    second = Matcher().choose(target, context, sample.query)
     asked = transcript_question(target, context, sample.query)
     mask = sample.gold.mask(pick.target_frame)
-    return Case(sample, asked, box_of(mask) if mask.any() else None, boxes_of(found), found.presence, tuple(_boxes_in(asked)))
+    return Case(sample, asked, box_of(mask) if mask.any() else None, second, tuple(_boxes_in(asked)))
 
 
 def _boxes_in(asked: Question) -> Iterator[Box]:

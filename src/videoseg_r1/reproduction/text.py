@@ -12,7 +12,7 @@ from statistics import fmean
 
 from videoseg_r1.datasets.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
 from videoseg_r1.difficulty.levels import TIERS, token_budget
-from videoseg_r1.lite.matcher import PRESENT, match
+from videoseg_r1.lite.matcher import PRESENT, Choice, match
 from videoseg_r1.lite.transcript import canonical_box, canonical_middle
 from videoseg_r1.lite.words import understand
 from videoseg_r1.prompts import CANONICAL, format_reply
@@ -22,7 +22,7 @@ from videoseg_r1.reproduction.readers import VARIANTS, Variant
 from videoseg_r1.rewards import score, truth_of
 from videoseg_r1.training.exam import Marks, answers, examine, is_success, union_iou
 from videoseg_r1.training.samples import without_thinking
-from videoseg_r1.types import Box, Cue, Point
+from videoseg_r1.types import Box, Cue, Point, Reasoning
 
 BASELINE = "matcher, nothing taught"
 _PENALTY = (("RL with thinking", "RL without length penalty"), ("RL without non-repetition", "RL without both"))
@@ -82,13 +82,19 @@ def _mark(sample: WorldSample) -> Marks:
     return Marks(sample.query.kind, sample.difficulty, is_success(sample, reply), union_iou(sample, reply), scored.total, 0)
 
 
+def second(sample: WorldSample) -> Choice:
+    """Return what the matcher makes of a question of the world, in the canonical frame."""
+    wanted, frame = understand(sample.query.text), sample.pick.target_frame
+    judged, presence = match(wanted, sample.tracks, frame)
+    found = [one.track.regions[frame] for one in judged[:1]] if presence >= PRESENT else []
+    cues = tuple(Cue(Box(*canonical_box(view, sample.scene.size)), (Point(*canonical_middle(view)),)) for view in found)
+    return Choice(Reasoning("The best fit.", cues, presence=presence), judged[0].share if judged else 0.0, wanted)
+
+
 def matched(sample: WorldSample) -> str:
     """Return the reply of the matcher to a question of the world."""
-    frame = sample.pick.target_frame
-    judged, presence = match(understand(sample.query.text), sample.tracks, frame)
-    found = [one.track.regions[frame] for one in judged[:1]] if presence >= PRESENT else []
-    cues = [Cue(Box(*canonical_box(view, sample.scene.size)), (Point(*canonical_middle(view)),)) for view in found]
-    return format_reply("The best fit.", cues, CANONICAL)
+    answer = second(sample).answer
+    return format_reply(answer.text, answer.cues, CANONICAL)
 
 
 def table_4(scores: Mapping[str, Scores]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from videoseg_r1.masks.geometry import iou
 from videoseg_r1.rewards.config import PointDistance
 from videoseg_r1.rewards.truth import Truth
 from videoseg_r1.types import Box, Cue, Point
@@ -47,14 +48,6 @@ def box_iou(cues: Sequence[Cue], truth: Truth) -> float:
     return _best([[iou(cue.box, box) if cue.box else 0.0 for box in truth.boxes] for cue in cues])[0]
 
 
-def iou(one: Box, other: Box) -> float:
-    """Return the intersection over union of two boxes whose corners are pixels, 0..1."""
-    width = min(one.x2, other.x2) - max(one.x1, other.x1) + 1
-    height = min(one.y2, other.y2) - max(one.y1, other.y1) + 1
-    both = max(width, 0.0) * max(height, 0.0)
-    return both / (_num_pixels(one) + _num_pixels(other) - both)
-
-
 def _best(gains: list[list[float]]) -> tuple[float, Pairs]:
     """Return the largest sum that one-to-one pairs can gain, over the larger number of objects, and these pairs."""
     if not gains or not gains[0]:
@@ -77,7 +70,3 @@ def _point_agrees(box: Box, points: Sequence[Point], gold: Point, distance: Poin
         return False
     dx, dy = abs(points[0].x - gold.x), abs(points[0].y - gold.y)
     return (math.hypot(dx, dy) if distance == "euclidean" else dx + dy) < MAX_POINT_PX
-
-
-def _num_pixels(box: Box) -> float:
-    return (box.x2 - box.x1 + 1) * (box.y2 - box.y1 + 1)

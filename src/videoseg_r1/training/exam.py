@@ -22,9 +22,10 @@ from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.lite.language import reasoning_prompt
 from videoseg_r1.lite.speaker import turns
+from videoseg_r1.masks.geometry import iou
 from videoseg_r1.prompts import CANONICAL, ParseFailure, parse_reply
 from videoseg_r1.rewards import RewardConfig, score, think_span, truth_of
-from videoseg_r1.rewards.matching import MIN_IOU, iou
+from videoseg_r1.rewards.matching import MIN_IOU
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.rollouts import compact, draw
@@ -125,7 +126,7 @@ def union_iou(sample: WorldSample, reply: str) -> float:
     if isinstance(read, ParseFailure):
         return 0.0
     answered = np.zeros(CANONICAL[::-1], np.bool_)
-    for box in [cue.box for cue in read.cues if cue.box]:
+    for box in read.boxes:
         answered[round(box.y1) : round(box.y2), round(box.x1) : round(box.x2)] = True
     meant = sample.masks().any(0)
     either = np.count_nonzero(answered | meant)
