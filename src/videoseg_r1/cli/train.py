@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,6 +60,8 @@ def train(
         fix = 'run `python -m pip install "videoseg-r1[train]"`'
         raise InvalidConfig("training needs packages that are not installed", where=", ".join(missing), fix=fix)
 
+    # oneDNN keeps a compiled routine for every shape of a matrix, 1,024 of them, and hardly any step has the shapes of another
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     from videoseg_r1.training.run import last_rows, train
 
     with terminal.progress() as progress:
