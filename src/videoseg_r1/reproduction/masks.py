@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.datasets.world import Split, draw_sample
@@ -24,12 +24,15 @@ from videoseg_r1.types import Cue
 
 _Values: TypeAlias = Mapping[str, Mapping[Any, Sequence[float]]]
 
-MODES: Mapping[SamplerMode, str] = {
+Way: TypeAlias = SamplerMode | Literal["views"]
+MODES: Mapping[Way, str] = {
     "first": "first frame",
     "direct": "target frame located directly",
     "random": "random frame of the key segment",
     "full": "key segment and target frame",
+    "views": "as the preset does: masks where the answer is seen best",
 }
+_AGAINST: Mapping[Way, Sequence[Way]] = {"full": ("first", "direct", "random"), "views": ("first", "full")}
 PARTS: Mapping[str, Callable[[Cue], Cue]] = {
     "point": lambda cue: Cue(None, cue.points),
     "box": lambda cue: Cue(cue.box),
@@ -62,9 +65,10 @@ def hidden_samples(samples: Sequence[Sample]) -> list[Sample]:
     return found
 
 
-def by_mode(samples: Sequence[Sample], mode: SamplerMode, preset: str) -> list[float]:
+def by_mode(samples: Sequence[Sample], mode: Way, preset: str) -> list[float]:
     """Return J&F of every sample, its target frame chosen in this way. Args: `samples` with targets."""
-    rows = evaluate(samples, by_text(load(preset, sampler=SamplerConfig(mode=mode)))).rows
+    sampler = None if mode == "views" else SamplerConfig(mode=mode)  # masks in one frame, as the paper has them
+    rows = evaluate(samples, by_text(load(preset, sampler=sampler))).rows
     return [((one.j or 0.0) + (one.f or 0.0)) / 2 for one in rows]
 
 
@@ -98,21 +102,21 @@ def _seeds(samples: Sequence[Sample], preset: str) -> Iterator[dict[str, float]]
 
 def table_5(values: _Values) -> list[str]:
     """Return the lines of the table. Args: `values` of J&F by what the clips are, then by mode."""
-    return _table("target frame", "J&F", values, MODES)
+    return _table("target frame", "J&F", values, MODES, _AGAINST)
 
 
 def table_6(values: _Values) -> list[str]:
     """Return the lines of the table. Args: `values` of J by what the clips are, then by what the segmenter is given."""
-    return _table("given", "J of the seed mask", values, {part: part for part in PARTS})
+    *others, whole = PARTS
+    return _table("given", "J of the seed mask", values, {part: part for part in PARTS}, {whole: others})
 
 
-def _table(what: str, score: str, values: _Values, rows: Mapping[Any, str]) -> list[str]:
-    """Return a row for each way and, below, by how much the last one, the method, is better than each other on the same samples."""
+def _table(what: str, score: str, values: _Values, rows: Mapping[Any, str], against: Mapping[Any, Sequence[Any]]) -> list[str]:
+    """Return a row for each way and, below, by how much some are better than others on the same samples."""
     nums = [max(map(len, found.values()), default=0) for found in values.values()]
-    *others, method = rows
     lines = head([what, *(f"{score}, {name} (n {num})" for name, num in zip(values, nums, strict=True))])
     lines += [row(told, [figure(found.get(way, ())) for found in values.values()]) for way, told in rows.items()]
-    for way in others:
-        differences = [difference(found.get(method, ()), found.get(way, ())) for found in values.values()]
-        lines.append(row(f"{rows[method]}, less {rows[way]}", differences))
+    for way, other in ((way, other) for way, others in against.items() for other in others):
+        differences = [difference(found.get(way, ()), found.get(other, ())) for found in values.values()]
+        lines.append(row(f"{rows[way]}, less {rows[other]}", differences))
     return lines
