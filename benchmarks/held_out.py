@@ -19,13 +19,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 
-from videoseg_r1.datasets.world import KINDS_OF_QUERY, Split
+from videoseg_r1.ablations.figures import difference
 from videoseg_r1.documents import read_json
-from videoseg_r1.reproduction.figures import difference
 from videoseg_r1.training.exam import examine
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe, recipe_of
 from videoseg_r1.training.run import finals
+from videoseg_r1.training.world import KINDS_OF_QUERY, Split
 
 MEASURES = ("success", "reward", "num_think_tokens")
 

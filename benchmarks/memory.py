@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from videoseg_r1.presets import load
+from videoseg_r1.presets.table import load
 from videoseg_r1.video import write_video
 
 SIZE = (96, 128)

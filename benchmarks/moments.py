@@ -15,12 +15,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 
-from videoseg_r1.datasets.world import Split, draw_moment
-from videoseg_r1.lite.language import interval_prompt, position_prompt
+from videoseg_r1.lite.reader.base import interval_prompt, position_prompt
 from videoseg_r1.prompts import parse_interval, parse_position
 from videoseg_r1.training.exam import answers
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
+from videoseg_r1.training.world import Split, draw_moment
 
 WHOLE, MIDDLE, PART = (0.0, 100.0), 50.0, 90
 

@@ -15,15 +15,15 @@ from itertools import count
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from videoseg_r1.datasets.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
-from videoseg_r1.lite.language import reasoning_prompt
-from videoseg_r1.lite.matcher import Choice
-from videoseg_r1.lite.opinion import outweighs
+from videoseg_r1.ablations.text import second
+from videoseg_r1.lite.language.matcher import Choice
+from videoseg_r1.lite.reader.arbiter import outweighs
+from videoseg_r1.lite.reader.base import reasoning_prompt
 from videoseg_r1.prompts import CANONICAL, format_reply, parse_reply
-from videoseg_r1.reproduction.text import second
 from videoseg_r1.training.exam import answers, is_success
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
+from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
 from videoseg_r1.types import Box, Reasoning
 
 FIRST_SEED = 6000

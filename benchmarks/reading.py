@@ -16,9 +16,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 
+from videoseg_r1.ablations.clips import cases_of
 from videoseg_r1.datasets import davis
 from videoseg_r1.datasets.mosaic import mosaic
-from videoseg_r1.reproduction.clips import cases_of
 from videoseg_r1.training.exam import answers
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import load_recipe

@@ -19,10 +19,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from videoseg_r1.lite.language import base_folder
+from videoseg_r1.lite.reader.base import base_folder
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import load_recipe
-from videoseg_r1.training.stages import grpo_stage
+from videoseg_r1.training.trainers import grpo_stage
 
 GROUP, PROMPT, COMPLETION = 8, 700, 64  # as `lite` has them, completions cut short
 

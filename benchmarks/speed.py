@@ -20,10 +20,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from videoseg_r1.lite.backbone import load_backbone
-from videoseg_r1.lite.propagator import flow_propagator, lite_propagator
+from videoseg_r1.lite.perception.backbone import load_backbone
+from videoseg_r1.lite.tracking.propagator import lite_propagator
 from videoseg_r1.masks import read_mask
-from videoseg_r1.propagator import BothWays
+from videoseg_r1.stages.propagation.both_ways import BothWays
+from videoseg_r1.stages.propagation.flow import flow_propagator
 from videoseg_r1.video import open_video
 
 

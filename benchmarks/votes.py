@@ -25,13 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit"))
-from tiny_vlm import MODEL_TYPES, make_checkpoint
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from helpers.tiny_vlm import MODEL_TYPES, make_checkpoint
 from videoseg_r1.chat.base import Message, Sampling, labelled
 from videoseg_r1.chat.local import load_chat
 from videoseg_r1.prompts import INTERVAL_VOTE, POSITION_VOTE
-from videoseg_r1.sampler import SamplerConfig
+from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
 from videoseg_r1.types import Frame
 
 _SIZE = 448, 256

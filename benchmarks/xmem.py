@@ -27,13 +27,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from videoseg_r1.stages.propagation.xmem import normalised
 from videoseg_r1.video import open_video
 from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
 from videoseg_r1.xmem.checkpoint import RESNET18_STAGES, RESNET50_STAGES, random_state
 from videoseg_r1.xmem.core import padded
 from videoseg_r1.xmem.memory import Memory
 from videoseg_r1.xmem.network import Features, Keys, empty_sensory
-from videoseg_r1.xmem_propagator import normalised
 
 TOP_K, MEM_EVERY = 30, 5
 State = dict[str, torch.Tensor]

@@ -18,10 +18,9 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
 
+from helpers.places import SHARED_DATA
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.video import write_video
-
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ import sys
 import torch
 import torch.nn.functional as F
 
-from videoseg_r1.lite.language import _dequantised, wheel_file
-from videoseg_r1.lite.speaker import turns
-from videoseg_r1.training.samples import scene_questions
+from videoseg_r1.lite.reader.base import _dequantised, wheel_file
+from videoseg_r1.lite.reader.text_chat import turns
+from videoseg_r1.training.examples import scene_questions
 
 SEED = 1_000_001
 """Of the scene: far beyond those that are taught."""

@@ -16,14 +16,14 @@ from itertools import takewhile
 
 import torch
 
-from videoseg_r1.datasets.world import KINDS_OF_QUERY, WorldSample, draw_group
-from videoseg_r1.datasets.world.evidence import wanted
-from videoseg_r1.lite.language import reasoning_prompt
-from videoseg_r1.lite.speaker import turns
+from videoseg_r1.lite.reader.base import reasoning_prompt
+from videoseg_r1.lite.reader.text_chat import turns
 from videoseg_r1.prompts.schema import THINK, THINK_END
-from videoseg_r1.training.branches import ask, branch
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
+from videoseg_r1.training.shared_prefix.branches import ask, branch
+from videoseg_r1.training.world import KINDS_OF_QUERY, WorldSample, draw_group
+from videoseg_r1.training.world.evidence import wanted
 
 
 @dataclass(frozen=True)

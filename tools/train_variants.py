@@ -1,4 +1,4 @@
-"""Train what the tables compare with what ships, and put what each learned beside the shipped weights. About 20 minutes each on two cores.
+"""Train what the tables compare with what ships, and put what each learned in weights/ablations. About 20 minutes each on two cores.
 
 python tools/train_variants.py runs                       # all that is not there, one after another; goes on where it was stopped
 python tools/train_variants.py runs "RL without both"     # this one
@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from videoseg_r1.lite.learned import pack_adapter
-from videoseg_r1.lite.reader import WEIGHTS
-from videoseg_r1.reproduction.readers import VARIANTS, Variant
+from videoseg_r1.ablations.readers import VARIANTS, Variant
+from videoseg_r1.lite.reader.trained import ABLATION_WEIGHTS
+from videoseg_r1.lite.reader.weights_delta import pack_adapter
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.run import train
 
@@ -39,8 +39,8 @@ def learn(variant: Variant, out: Path) -> None:
             train(recipe, folder, resume=True, progress=told)
     except EnoughError:
         pass
-    target = WEIGHTS / variant.files[-1]
-    target.parent.mkdir(exist_ok=True)
+    target = ABLATION_WEIGHTS / variant.files[-1]
+    target.parent.mkdir(parents=True, exist_ok=True)
     about = {"base": recipe.model.source, "stages": " ".join(recipe.run.stages), "seed": str(recipe.run.seed)}
     pack_adapter(made / "adapter_model.safetensors", recipe.model.alpha / recipe.model.rank, target, about)
     print(f"{variant.name}: {target}, {(time.monotonic() - start) / 60:.0f} minutes")

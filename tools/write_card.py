@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from videoseg_r1.ablations.document import kept
+from videoseg_r1.ablations.figures import figure, head, row
+from videoseg_r1.ablations.readers import VARIANTS
+from videoseg_r1.ablations.text import Scores
 from videoseg_r1.documents import build, read_json
-from videoseg_r1.reproduction.document import kept
-from videoseg_r1.reproduction.figures import figure, head, row
-from videoseg_r1.reproduction.readers import VARIANTS
-from videoseg_r1.reproduction.text import Scores
 from videoseg_r1.training.exam import Marks, examine, summary
 from videoseg_r1.training.recipe import recipe_of
 from videoseg_r1.training.release import card

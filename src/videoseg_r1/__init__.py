@@ -17,9 +17,10 @@ from videoseg_r1._version import __version__
 from videoseg_r1.errors import VideosegError
 
 if TYPE_CHECKING:
-    from videoseg_r1.pipeline import StreamItem, VideoSegmenter
-    from videoseg_r1.presets import load
-    from videoseg_r1.result import SegmentationResult, Trace
+    from videoseg_r1.output.result import SegmentationResult
+    from videoseg_r1.output.trace import Trace
+    from videoseg_r1.pipeline.segmenter import StreamItem, VideoSegmenter
+    from videoseg_r1.presets.table import load
     from videoseg_r1.types import Box, Cue, Point
     from videoseg_r1.video import open_video
 
@@ -27,11 +28,11 @@ _LAZY = {
     "Box": "types",
     "Cue": "types",
     "Point": "types",
-    "SegmentationResult": "result",
-    "StreamItem": "pipeline",
-    "Trace": "result",
-    "VideoSegmenter": "pipeline",
-    "load": "presets",
+    "SegmentationResult": "output.result",
+    "StreamItem": "pipeline.segmenter",
+    "Trace": "output.trace",
+    "VideoSegmenter": "pipeline.segmenter",
+    "load": "presets.table",
     "open_video": "video",
 }
 

@@ -19,9 +19,9 @@ from videoseg_r1.cli import demo as demo_verb
 from videoseg_r1.cli import main
 from videoseg_r1.cli.doctor import ENCODERS
 from videoseg_r1.cli.options import DEFAULT_FORMATS, FORMATS_HELP
-from videoseg_r1.export import EXPORTS
 from videoseg_r1.metrics import region_similarity
-from videoseg_r1.saved import load_masks
+from videoseg_r1.output.reload import load_masks
+from videoseg_r1.output.save import EXPORTS
 from videoseg_r1.video import open_video, write_video
 from videoseg_r1.video.write import _RECIPES
 

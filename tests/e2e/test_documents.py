@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from videoseg_r1.reproduction import masks, text
-from videoseg_r1.reproduction.document import write_tables
+from helpers.places import ROOT
+from videoseg_r1.ablations import masks, text
+from videoseg_r1.ablations.document import write_tables
 
-ROOT = Path(__file__).resolve().parents[2]
 ABLATIONS = ROOT / "docs" / "ablations"
 VALUES = "values-104-16"
 

@@ -6,8 +6,8 @@ import pytest
 
 import videoseg_r1 as vs
 from videoseg_r1.errors import WeightsMissing
-from videoseg_r1.lite import reader
-from videoseg_r1.lite.language import wheel_file
+from videoseg_r1.lite.reader import trained as reader
+from videoseg_r1.lite.reader.base import wheel_file
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import load_recipe
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 import typer
 from typer.main import get_command
 
+from helpers.places import ROOT
 from videoseg_r1.cli.app import VERBS, app
 
-ROOT = Path(__file__).resolve().parents[2]
 ENDS_A_COMMAND = {"|", ">", ">>", "2>", "<", "&&", "||", ";", "&"}
 
 

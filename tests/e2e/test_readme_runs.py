@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from helpers.places import ROOT
 from videoseg_r1.cli.demo import CLIP
 from videoseg_r1.video import open_video, write_video
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
-from tiny_vlm import make_checkpoint
 from transformers import LlamaForCausalLM
 
-from videoseg_r1.lite.learned import add_learned
+from helpers.tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
+from helpers.tiny_vlm import make_checkpoint
+from videoseg_r1.lite.reader.weights_delta import add_learned
 from videoseg_r1.training.checkpoints import latest
 from videoseg_r1.training.curves import read_curve
 from videoseg_r1.training.network import load_learner

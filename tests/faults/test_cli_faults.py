@@ -19,7 +19,7 @@ from PIL import Image
 
 from videoseg_r1.cli import main
 from videoseg_r1.cli.terminal import plain
-from videoseg_r1.pipeline import VideoSegmenter
+from videoseg_r1.pipeline.segmenter import VideoSegmenter
 from videoseg_r1.video import write_video
 
 WIDTH, HEIGHT = 160, 120

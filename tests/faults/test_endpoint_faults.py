@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Callable, Generator
 
 import pytest
-from chat_server import ChatServer, Deed, breaks_off, drips, floods, hangs, raw, says
 
+from helpers.chat_server import ChatServer, Deed, breaks_off, drips, floods, hangs, raw, says
 from videoseg_r1.chat.base import Message, Sampling
 from videoseg_r1.chat.endpoint import EndpointChat
 from videoseg_r1.chat.families import family_of
-from videoseg_r1.chat.server import Patience, Server
+from videoseg_r1.chat.http import Patience, Server
 from videoseg_r1.errors import InvalidConfig, ModelError
 
 KEY = "sk-very-secret-0123456789"

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videoseg_r1 import export
 from videoseg_r1.errors import CorruptVideo, OutputError, ShapeMismatch, SourceNotFound
-from videoseg_r1.export import EXPORTS, save
 from videoseg_r1.masks import MaskSpool
-from videoseg_r1.result import SegmentationResult, Trace, TracedVideo, Track
-from videoseg_r1.saved import read_run
+from videoseg_r1.output import save as export
+from videoseg_r1.output.reload import read_run
+from videoseg_r1.output.result import SegmentationResult, Track
+from videoseg_r1.output.save import EXPORTS, save
+from videoseg_r1.output.trace import Trace, TracedVideo
 from videoseg_r1.types import KeyframePick, VideoInfo
 from videoseg_r1.video import write_video
 
@@ -221,7 +222,7 @@ class TestNamesAndWords:
 
     def test_locale_c_without_home_and_without_asserts(self, result: SegmentationResult, tmp_path: Path) -> None:
         save(replace(result, query="où est l'été 走る"), tmp_path / "run ü", ["rle", "json"])
-        script = "import sys; from videoseg_r1.saved import read_run; read_run(sys.argv[1]).save(sys.argv[2], sys.argv[3])"
+        script = "import sys; from videoseg_r1.output.reload import read_run; read_run(sys.argv[1]).save(sys.argv[2], sys.argv[3])"
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "PYTHONUTF8"))}
         environment |= {"LC_ALL": "C", "HOME": "/nonexistent", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
         command = [sys.executable, "-O", "-W", "error", "-c", script, str(tmp_path / "run ü"), str(tmp_path / "out ü"), ",".join(ALL)]

@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.places import ROOT
 from videoseg_r1.errors import ModelError, OutputError, ResourceError
-from videoseg_r1.models import ModelFile, ModelRef, folder_of, locate, missing_files, verify
-from videoseg_r1.models.convert import convert
-from videoseg_r1.models.convert_child import main as convert_here
-from videoseg_r1.models.pull import https_only, pull
+from videoseg_r1.models.weights import ModelFile, ModelRef, folder_of, locate, missing_files, verify
+from videoseg_r1.models.weights.convert import convert
+from videoseg_r1.models.weights.convert_child import main as convert_here
+from videoseg_r1.models.weights.pull import https_only, pull
 
 _CONTENT = bytes(range(256)) * 20_000
 _SHA = hashlib.sha256(_CONTENT).hexdigest()
@@ -205,7 +206,7 @@ def test_only_https_is_followed(server):
 
 
 def test_a_full_disk_is_told_before_anything_is_fetched(server, monkeypatch):
-    monkeypatch.setattr("videoseg_r1.models.pull.shutil.disk_usage", lambda _: type("usage", (), {"free": 1000}))
+    monkeypatch.setattr("videoseg_r1.models.weights.pull.shutil.disk_usage", lambda _: type("usage", (), {"free": 1000}))
     with pytest.raises(OutputError, match="too full") as caught:
         _fetch(_ref())
     assert caught.value.exit_code == 5
@@ -306,5 +307,5 @@ def test_damaged_checkpoints_are_refused(tmp_path, content, capsys):
 
 
 def test_nothing_here_asks_for_code_of_a_model():
-    source = Path(__file__).resolve().parents[2] / "src" / "videoseg_r1"
+    source = ROOT / "src" / "videoseg_r1"
     assert not [path for path in source.rglob("*.py") if "trust_remote_code=True" in path.read_text(encoding="utf-8")]

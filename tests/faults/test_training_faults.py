@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_learners import make_llama, text_recipe
 
+from helpers.tiny_learners import make_llama, text_recipe
 from videoseg_r1.errors import InvalidConfig, ModelError, OutputError, OutputExists, WeightsMissing
 from videoseg_r1.training.checkpoints import latest
 from videoseg_r1.training.curves import Curve, read_curve
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.run import train
-from videoseg_r1.training.stages import sft_stage
-from videoseg_r1.training.taught import TaughtScenes
+from videoseg_r1.training.shared_prefix.sft import TaughtScenes
+from videoseg_r1.training.trainers import sft_stage
 
 
 @pytest.fixture(scope="module")

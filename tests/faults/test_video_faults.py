@@ -21,15 +21,7 @@ from PIL import Image
 import videoseg_r1.video.memory
 import videoseg_r1.video.write
 from videoseg_r1.config import Limits
-from videoseg_r1.errors import (
-    CorruptVideo,
-    LimitExceeded,
-    NoVideoStream,
-    OutputError,
-    ShapeMismatch,
-    UnsupportedSource,
-    VideosegError,
-)
+from videoseg_r1.errors import CorruptVideo, LimitExceeded, NoVideoStream, OutputError, ShapeMismatch, UnsupportedSource, VideosegError
 from videoseg_r1.types import RgbImage
 from videoseg_r1.video import VideoWriter, open_video, write_video
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import torch
 
-from videoseg_r1.lite.backbone import Backbone, load_backbone, prepare, weights_path
+from videoseg_r1.lite.perception.backbone import Backbone, load_backbone, prepare, weights_path
 
 _BLOCKS = (1, 3, 3, 4, 4, 5, 1)
 

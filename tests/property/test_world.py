@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videoseg_r1.datasets.world import KINDS_OF_QUERY, NOISES, SPLITS, Query, Scene, draw_moment, draw_sample, names
-from videoseg_r1.datasets.world.names import FACTS
-from videoseg_r1.datasets.world.scene import FILL
-from videoseg_r1.datasets.world.templates import BIGGER, SIDES
-from videoseg_r1.datasets.world.wording import COLOUR_WORDS, SYNONYMS
 from videoseg_r1.prompts import CANONICAL, parse_reply
+from videoseg_r1.training.world import KINDS_OF_QUERY, NOISES, SPLITS, Query, Scene, draw_moment, draw_sample, names
+from videoseg_r1.training.world.names import FACTS
+from videoseg_r1.training.world.scene import FILL
+from videoseg_r1.training.world.templates import BIGGER, SIDES
+from videoseg_r1.training.world.wording import COLOUR_WORDS, SYNONYMS
 from videoseg_r1.types import Reasoning
 
 GRID = 120

@@ -1,6 +1,6 @@
 """What every chat model here takes and gives: messages of text and pictures in, sampled replies out.
 
-A back end (`local`, `endpoint`) turns messages into whatever its model wants; whoever asks (`voter`, `reasoner`, `difficulty`) knows
+A back end (`local`, `endpoint`) turns messages into whatever its model wants; whoever asks (`stages`, `difficulty`) knows
 neither. Not here: what is said (`videoseg_r1.prompts`), coordinates (`families`).
 """
 

@@ -3,7 +3,7 @@
 Pictures travel as JPEG: a video has been through lossy coding already, and PNG would take several times the bytes. What a server does
 not know (several replies at once, JSON by a schema, switches of the template) is asked for without.
 
-Not here: the network (`server`), starting a server, streaming of tokens. Not verified here: any server but the one of the tests.
+Not here: the network (`http`), starting a server, streaming of tokens. Not verified here: any server but the one of the tests.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image
 
 from videoseg_r1.chat.base import Message, Part, Reply, Sampling
 from videoseg_r1.chat.families import FAMILIES, Family, family_of
-from videoseg_r1.chat.server import Post, Server
+from videoseg_r1.chat.http import Post, Server
 from videoseg_r1.documents import build
 from videoseg_r1.errors import InvalidConfig, InvalidDocument, UnknownName
 from videoseg_r1.prompts.schema import THINK, THINK_END

@@ -21,7 +21,7 @@ import torch
 
 from videoseg_r1.chat.base import Sampling
 from videoseg_r1.errors import ModelError
-from videoseg_r1.pretrained import Network
+from videoseg_r1.models.pretrained import Network
 from videoseg_r1.types import RgbImage
 
 

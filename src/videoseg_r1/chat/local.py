@@ -15,10 +15,10 @@ import torch
 from videoseg_r1.chat.base import Message, Reply, Sampling
 from videoseg_r1.chat.families import Family, family_of
 from videoseg_r1.chat.generation import Drawn, Generation, Prompt
-from videoseg_r1.devices import MemoryLadder, Placement, choose_placement
 from videoseg_r1.errors import ModelError
-from videoseg_r1.models import MODELS, locate
-from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
+from videoseg_r1.models.devices import MemoryLadder, Placement, choose_placement
+from videoseg_r1.models.pretrained import Network, load_network, load_processor, read_config
+from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.prompts import neutralize_tags
 
 _AT_ONCE = 16

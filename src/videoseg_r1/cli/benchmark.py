@@ -17,9 +17,9 @@ from videoseg_r1.datasets import Sample, load_dataset, mosaic, shuffle_text
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import OutputError
 from videoseg_r1.evaluation import Prediction, Predictor, by_given_mask, by_text, from_preds, one_per_clip
-from videoseg_r1.export import STAGING_PREFIX
 from videoseg_r1.masks import write_label_png
-from videoseg_r1.sampler import SamplerConfig
+from videoseg_r1.output.save import STAGING_PREFIX
+from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def predictor_of(
     """Return what makes the masks, and its settings. Raises: see `from_preds` and `presets.load`."""
     if preds is not None:
         return from_preds(preds, known), {"from_preds": str(preds)}
-    from videoseg_r1.presets import load
+    from videoseg_r1.presets.table import load
 
     segmenter = load(preset, device=device, propagator=propagator, sampler=sampler)
     # one definition of plain data for settings, the one of the trace

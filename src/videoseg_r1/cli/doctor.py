@@ -15,8 +15,8 @@ from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import VideosegError
 
 if TYPE_CHECKING:
-    from videoseg_r1.cards import ModelCard
-    from videoseg_r1.presets import Preset
+    from videoseg_r1.presets.model_info import ModelCard
+    from videoseg_r1.presets.table import Preset
 
 _PACKAGES = ("torch", "torchvision", "transformers", "av", "opencv-python-headless", "numpy", "pillow", "pycocotools", "pydantic", "typer")
 ENCODERS = ("libx264", "libvpx-vp9", "prores_ks")
@@ -46,7 +46,7 @@ def doctor(_terminal: Terminal) -> Outcome:
 def _look() -> _Found:
     import torch
 
-    from videoseg_r1.presets import DEFAULT_PRESET, PRESETS
+    from videoseg_r1.presets.table import DEFAULT_PRESET, PRESETS
 
     problems: list[str] = []
     found = _Found(
@@ -103,7 +103,7 @@ def _memory() -> dict[str, float]:
 
 
 def _cards(preset: Preset) -> tuple[ModelCard, ...]:
-    from videoseg_r1.propagators import PROPAGATORS
+    from videoseg_r1.presets.propagators import PROPAGATORS
 
     return (*preset.models, *PROPAGATORS[preset.propagator].models)
 

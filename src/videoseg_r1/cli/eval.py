@@ -51,7 +51,7 @@ def evaluate(
 
     from videoseg_r1.cli.benchmark import Choice, predictor_of, saving, shuffled, table
     from videoseg_r1.evaluation import evaluate as score
-    from videoseg_r1.presets import preset_of
+    from videoseg_r1.presets.table import preset_of
 
     names = tuple(name.strip() for name in videos.split(",") if name.strip())
     choice = Choice(dataset, root, given_mask, mosaic, names, limit, whole=with_control or shuffle_text or from_preds is not None)

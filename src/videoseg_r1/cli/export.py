@@ -31,7 +31,7 @@ def export(
     if video is not None:
         check_video(video)
 
-    from videoseg_r1.saved import read_run
+    from videoseg_r1.output.reload import read_run
 
     with terminal.progress() as progress:
         return saved(read_run(run, video), folder, names, overwrite=overwrite, progress=progress)

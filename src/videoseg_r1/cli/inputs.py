@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from videoseg_r1.errors import InvalidPrompt
 
 if TYPE_CHECKING:
-    from videoseg_r1.given import Given
+    from videoseg_r1.pipeline.seed_input import Given
     from videoseg_r1.video import OnCorrupt
 
 

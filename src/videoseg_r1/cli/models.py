@@ -12,7 +12,7 @@ from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import UsageError
 
 if TYPE_CHECKING:
-    from videoseg_r1.models import ModelRef
+    from videoseg_r1.models.weights import ModelRef
 
 _MB = 1_000_000
 
@@ -45,7 +45,7 @@ def models(
 
 
 def _list(names: list[str]) -> Outcome:
-    from videoseg_r1.models import PRESET_MODELS, find_models, models_folder
+    from videoseg_r1.models.weights import PRESET_MODELS, find_models, models_folder
 
     presets = {name: find_models([name]) for name in names or PRESET_MODELS}
     lines = [f"weights lie in {models_folder()}"]
@@ -56,7 +56,7 @@ def _list(names: list[str]) -> Outcome:
 
 
 def _row(ref: ModelRef) -> dict[str, object]:
-    from videoseg_r1.models import folder_of, missing_files
+    from videoseg_r1.models.weights import folder_of, missing_files
 
     return {
         "name": ref.name,
@@ -71,7 +71,7 @@ def _row(ref: ModelRef) -> dict[str, object]:
 
 
 def _line(ref: ModelRef) -> str:
-    from videoseg_r1.models import missing_files
+    from videoseg_r1.models.weights import missing_files
 
     missing = ", ".join(file.name for file in missing_files(ref))
     presence = f"missing: {missing}" if missing else "present"
@@ -79,8 +79,8 @@ def _line(ref: ModelRef) -> str:
 
 
 def _pull(terminal: Terminal, names: list[str]) -> Outcome:
-    from videoseg_r1.models import find_models
-    from videoseg_r1.models.pull import pull
+    from videoseg_r1.models.weights import find_models
+    from videoseg_r1.models.weights.pull import pull
 
     refs = find_models(names)
     with terminal.progress() as progress:
@@ -89,7 +89,7 @@ def _pull(terminal: Terminal, names: list[str]) -> Outcome:
 
 
 def _verify(names: list[str]) -> Outcome:
-    from videoseg_r1.models import find_models, verify
+    from videoseg_r1.models.weights import find_models, verify
 
     verdicts = [verdict for ref in find_models(names) for verdict in verify(ref)]
     rows = [{"path": str(v.path), "state": v.state, "detail": v.detail} for v in verdicts]
@@ -98,7 +98,7 @@ def _verify(names: list[str]) -> Outcome:
 
 
 def _convert(names: list[str], out: Path | None, *, overwrite: bool) -> Outcome:
-    from videoseg_r1.models.convert import convert
+    from videoseg_r1.models.weights.convert import convert
 
     if len(names) != 1:
         raise UsageError("convert takes one file", where=", ".join(names))

@@ -13,7 +13,7 @@ from videoseg_r1.cli.terminal import Outcome, Progress
 from videoseg_r1.errors import OutputError, OutputExists, UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from videoseg_r1.result import SegmentationResult
+    from videoseg_r1.output.result import SegmentationResult
     from videoseg_r1.types import TrackEvent
 
 _PROBE = bytes(1 << 16)
@@ -31,7 +31,7 @@ def check_outputs(folder: Path, formats: Sequence[str], *, overwrite: bool) -> N
 
     Raises: UnknownName, UsageError: no such format, or none. OutputExists. OutputError: the folder cannot be written, or the disk is full.
     """
-    from videoseg_r1.export import EXPORTS
+    from videoseg_r1.output.save import EXPORTS
 
     if not formats:
         raise UsageError("no format was chosen", fix=f"there are: {', '.join(EXPORTS)}")
@@ -73,7 +73,7 @@ def existing_part(folder: Path) -> Path:
 
 def saved(result: SegmentationResult, folder: Path, formats: Sequence[str], *, overwrite: bool, progress: Progress) -> Outcome:
     """Write a result and tell of it. Raises: see `export.save`."""
-    from videoseg_r1.export import save
+    from videoseg_r1.output.save import save
 
     progress("save", 0, 1)
     outputs = {name: str(path) for name, path in save(result, folder, formats, overwrite=overwrite).items()}

@@ -53,7 +53,7 @@ def propagate(
     check_outputs(out, names, overwrite=overwrite)
     on_corrupt = check_video(video, keep_prefix=keep_prefix)
 
-    from videoseg_r1.presets import load
+    from videoseg_r1.presets.table import load
 
     with terminal.progress() as progress:
         segmenter = load(preset, device=device, propagator=propagator, on_corrupt=on_corrupt)

@@ -32,11 +32,11 @@ def rate(
     if query is None and source.suffix != ".jsonl":
         raise InvalidQuery("there is no query", where=str(source), fix="say it after the video, or give a manifest that ends in .jsonl")
 
-    from videoseg_r1 import presets
     from videoseg_r1.difficulty.cache import RatingCache
     from videoseg_r1.difficulty.rater import Rater
     from videoseg_r1.difficulty.report import rate_items, row, thresholds
-    from videoseg_r1.manifest import Item, read_manifest
+    from videoseg_r1.presets import table as presets
+    from videoseg_r1.video.manifest import Item, read_manifest
 
     items = read_manifest(source) if query is None else [Item(source, query, source.name)]
     chat = presets.chat_of(preset, device)

@@ -33,9 +33,9 @@ def replay(
 
     from videoseg_r1.config import Extensions
     from videoseg_r1.documents import build
-    from videoseg_r1.presets import load
-    from videoseg_r1.result import Trace
-    from videoseg_r1.sampler import SamplerConfig
+    from videoseg_r1.output.trace import Trace
+    from videoseg_r1.presets.table import load
+    from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
 
     known = Trace.read(trace)
     on_corrupt = check_video(video, keep_prefix=keep_prefix)

@@ -28,7 +28,7 @@ def reproduce(
 
     Example: videoseg reproduce tables --scale lite -o reproduction --root davis16_dev
     """
-    from videoseg_r1.reproduction.document import write_tables
+    from videoseg_r1.ablations.document import write_tables
 
     with terminal.progress() as progress:
         path = write_tables(out, root, num, num_clips, progress)

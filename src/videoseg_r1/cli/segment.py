@@ -73,7 +73,7 @@ def segment(
     check_outputs(out, names, overwrite=overwrite)
 
     from videoseg_r1.config import Extensions
-    from videoseg_r1.presets import load, preset_of
+    from videoseg_r1.presets.table import load, preset_of
     from videoseg_r1.prompts import clean_query
 
     label = None if query is None else clean_query(query)

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from videoseg_r1.sampler import SamplerConfig, reference_frames, uniform
+from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
 from videoseg_r1.types import BoolMask, KeyframePick, RgbImage
 from videoseg_r1.video import open_video
+from videoseg_r1.video.indices import reference_frames, uniform
 
 LEAST_AREA = 0.0005
 """Part of the frame that every target must cover in a target frame."""

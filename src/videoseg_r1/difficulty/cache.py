@@ -19,7 +19,7 @@ import platformdirs
 from videoseg_r1.difficulty.levels import Difficulty, difficulty_of
 from videoseg_r1.documents import build, check_schema, read_json, to_json
 from videoseg_r1.errors import InvalidDocument, OutputError
-from videoseg_r1.models.files import sha256_of
+from videoseg_r1.models.weights.files import sha256_of
 
 _SCHEMA = "videoseg-rating/1"
 

@@ -17,8 +17,8 @@ from videoseg_r1.difficulty.cache import RatingCache, RatingKey, content_hash
 from videoseg_r1.difficulty.levels import RATINGS, Difficulty, difficulty_of
 from videoseg_r1.errors import InvalidDocument, OutputError, SourceNotFound
 from videoseg_r1.prompts import DIFFICULTY, clean_query, parse_ratings
-from videoseg_r1.sampler import uniform
 from videoseg_r1.video import open_video
+from videoseg_r1.video.indices import uniform
 
 _NUM_FRAMES = 8
 _NUM_RETRIES = 2

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from videoseg_r1.difficulty.levels import TIERS, Difficulty, Tiers, tier_of, tiers_of, token_budget
 from videoseg_r1.difficulty.rater import Rater
 from videoseg_r1.errors import InputError, InvalidQuery
-from videoseg_r1.manifest import Item
+from videoseg_r1.video.manifest import Item
 
 TierMode: TypeAlias = Literal["tiers", "quantile"]
 

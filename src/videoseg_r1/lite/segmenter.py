@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videoseg_r1.errors import InvalidPrompt
-from videoseg_r1.lite.saliency import load_saliency
+from videoseg_r1.lite.perception.saliency import load_saliency
 from videoseg_r1.types import BoolMask, Box, Cue, Frame, Point, RgbImage
 
 _MARGINS = (0.25, 1.0, 3.0)  # of the box on each side: what stands out depends on what is seen around it; the first that fits the cue wins

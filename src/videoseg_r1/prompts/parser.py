@@ -19,17 +19,7 @@ from itertools import islice
 from typing import Literal, TypeAlias, cast
 
 from videoseg_r1.prompts.items import read_cue
-from videoseg_r1.prompts.schema import (
-    ANSWER,
-    ANSWER_END,
-    CANONICAL,
-    MAX_ANSWER_CHARS,
-    MAX_OBJECTS,
-    THINK,
-    THINK_END,
-    Size,
-    pixels_per_unit,
-)
+from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, CANONICAL, MAX_ANSWER_CHARS, MAX_OBJECTS, THINK, THINK_END, Size, pixels_per_unit
 from videoseg_r1.types import Cue, Reasoning
 
 Mode: TypeAlias = Literal["lenient", "strict"]

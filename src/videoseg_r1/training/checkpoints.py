@@ -15,7 +15,7 @@ import torch
 from transformers import TrainerCallback
 
 from videoseg_r1.errors import ModelError, OutputError
-from videoseg_r1.pretrained import Network
+from videoseg_r1.models.pretrained import Network
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _PARTIAL = ".partial-"

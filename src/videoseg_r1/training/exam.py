@@ -15,22 +15,22 @@ import numpy as np
 import torch
 
 from videoseg_r1.chat.base import Message
-from videoseg_r1.datasets.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
-from videoseg_r1.devices import cpu_has_bfloat16
 from videoseg_r1.difficulty import token_budget
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.lite.language import reasoning_prompt
-from videoseg_r1.lite.speaker import turns
+from videoseg_r1.lite.reader.base import reasoning_prompt
+from videoseg_r1.lite.reader.text_chat import turns
 from videoseg_r1.masks.geometry import iou
+from videoseg_r1.models.devices import cpu_has_bfloat16
 from videoseg_r1.prompts import CANONICAL, ParseFailure, parse_reply
 from videoseg_r1.rewards import RewardConfig, score, think_span, truth_of
 from videoseg_r1.rewards.matching import MIN_IOU
+from videoseg_r1.training.examples import without_thinking
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import Recipe
-from videoseg_r1.training.rollouts import compact, draw
 from videoseg_r1.training.run import finals, write_whole
-from videoseg_r1.training.samples import without_thinking
+from videoseg_r1.training.shared_prefix.rollouts import compact, draw
+from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
 
 _AT_ONCE = 48
 _MAX_TOKENS = 384

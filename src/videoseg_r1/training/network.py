@@ -1,6 +1,6 @@
 """The network that is trained, with its tokenizer or processor: loaded from a folder, the vision tower frozen, LoRA where asked for.
 
-Not here: where weights are published (`models`), a network that only answers (`chat.local`).
+Not here: where weights are published (`models.weights`), a network that only answers (`chat.local`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 import torch
 
 from videoseg_r1.chat.families import FAMILIES, Family
-from videoseg_r1.devices import cpu_has_bfloat16
-from videoseg_r1.lite.language import base_folder
-from videoseg_r1.lite.learned import add_learned
-from videoseg_r1.lite.reader import LEARNED, learned_files
-from videoseg_r1.models import MODELS, locate
-from videoseg_r1.pretrained import Network, load_network, load_processor, read_config
-from videoseg_r1.training.branches import ATTENTION
+from videoseg_r1.lite.reader.base import base_folder
+from videoseg_r1.lite.reader.trained import LEARNED, learned_files
+from videoseg_r1.lite.reader.weights_delta import add_learned
+from videoseg_r1.models.devices import cpu_has_bfloat16
+from videoseg_r1.models.pretrained import Network, load_network, load_processor, read_config
+from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.training.recipe import Model, Recipe, StageName
+from videoseg_r1.training.shared_prefix.branches import ATTENTION
 
 ADAPTER = "adapter_config.json"
 LANGUAGE_LAYERS = r"(?:base_model\.model\.)?model\.(?:language_model\.)?layers\.\d+\.(?:self_attn|mlp|linear_attn)\.\w*proj\w*"

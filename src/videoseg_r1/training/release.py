@@ -12,8 +12,8 @@ from statistics import fmean
 from typing import Any
 
 from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.lite.learned import pack_adapter, pack_learned
-from videoseg_r1.pretrained import load_network
+from videoseg_r1.lite.reader.weights_delta import pack_adapter, pack_learned
+from videoseg_r1.models.pretrained import load_network
 from videoseg_r1.training.curves import SECONDS, STEP, read_curve
 from videoseg_r1.training.network import load_learner, source_folder
 from videoseg_r1.training.recipe import Recipe, StageName

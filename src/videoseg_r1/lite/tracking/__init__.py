@@ -1,0 +1,1 @@
+"""Stage 3b of `lite`: the tracker that carries masks on frozen features, and its parts."""

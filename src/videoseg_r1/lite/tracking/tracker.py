@@ -1,0 +1,200 @@
+"""The stepper of `lite` propagation: one frame at a time, several objects at once, bounded memory, no training beforehand.
+
+Each frame is seen through a crop around the objects. Two witnesses answer for every cell of it: a window read of the stored frames
+(what was here a moment ago?) and an appearance model fitted on the fly (does this look like the object?). A third one answers for every
+pixel, as far as it can be trusted: does this stand out? Their log odds are added.
+Departures from XMem: features are frozen ImageNet features and the masks themselves are the values, so nothing is trained.
+Not here: the direction of time, reading frames, fusing several runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from videoseg_r1.lite.perception.backbone import Backbone, load_backbone, prepare
+from videoseg_r1.lite.tracking.appearance import AppearanceModel, Example
+from videoseg_r1.lite.tracking.crop import Crop, crop_around, still_fits
+from videoseg_r1.lite.tracking.saliency_prior import Outline
+from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
+from videoseg_r1.stages.propagation.both_ways import Tracked
+from videoseg_r1.types import BoolMask, RgbImage
+from videoseg_r1.xmem.store import MemoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerConfig:
+    """Settings of `lite` propagation. Lengths are in pixels of the frame unless said otherwise.
+
+    Attributes:
+        max_pixels: pixels of the working picture; cost per frame is proportional to it.
+        max_zoom: a small crop is enlarged at most this much.
+        margin: border around the objects, as a fraction of their box.
+        min_margin: the border is at least this wide.
+        reach: how far the window read looks.
+        top_k: cells mixed per read.
+        temperature: of the softmax over them.
+        max_recent: frames remembered besides the given ones.
+        first_share: share of the given masks in the loss of the appearance model.
+        decay: how much less each older frame counts in it.
+        regularisation, newton_steps: of the appearance model.
+        max_read_odds, max_appearance_odds, max_outline_odds: the log odds of the witnesses are clamped to these.
+        outline_every: frames from one look of the saliency network to the next.
+        least_agreement: IoU with the masks from which what stands out is believed.
+    """
+
+    max_pixels: int = 180_000
+    max_zoom: float = 1.5
+    margin: float = 0.6
+    min_margin: float = 48.0
+    reach: float = 48.0
+    top_k: int = 10
+    temperature: float = 0.07
+    max_recent: int = 6
+    first_share: float = 0.4
+    decay: float = 0.85
+    regularisation: float = 3e-3
+    newton_steps: int = 1
+    max_read_odds: float = 4.0
+    max_appearance_odds: float = 6.0
+    max_outline_odds: float = 4.0
+    outline_every: int = 3
+    least_agreement: float = 0.5
+
+
+@dataclass(slots=True)
+class _Stored:
+    """One remembered frame. `windows` is cut for the crop in use and cut anew when the crop moves."""
+
+    crop: Crop
+    features: torch.Tensor
+    cover: torch.Tensor
+    example: Example
+    windows: WindowKeys | None = None
+
+
+class Tracker:
+    """Follows N objects from frame to frame; feed it consecutive frames in either direction of time.
+
+    Args:
+        config: settings.
+        backbone: feature extractor; the pretrained one by default.
+    """
+
+    def __init__(self, config: TrackerConfig | None = None, backbone: Backbone | None = None) -> None:
+        self.config = config or TrackerConfig()
+        self._backbone = backbone or load_backbone()
+        self._memory: MemoryStore[_Stored] = MemoryStore(self.config.max_recent)
+        self._appearance = AppearanceModel(self.config.regularisation, self.config.newton_steps)
+        self._outline = Outline(self.config.max_outline_odds, self.config.least_agreement, self.config.outline_every)
+        self._crop: Crop | None = None
+        self._last: BoolMask | None = None
+
+    @torch.inference_mode()
+    def step(self, rgb: RgbImage, masks: BoolMask | None = None) -> Tracked:
+        """Follow the objects into the next frame.
+
+        Args:
+            rgb: (H, W, 3) uint8, the same size every time.
+            masks: bool (N, H, W) when they are known for this frame; the first frame needs them.
+        Raises: ValueError: the first frame came without masks, or the number of objects changed.
+        """
+        known = masks if masks is not None else self._last
+        if known is None:
+            raise ValueError("the first frame needs masks")
+        if self._last is not None and len(known) != len(self._last):
+            raise ValueError("the number of objects cannot change")
+        crop = self._choose_crop(known)
+        picture = crop.cut(rgb)
+        features, cues = self._describe(picture)
+        standing = self._outline.look(picture, crop)
+        if masks is None:
+            odds = self._read(features, crop) + self._appearance.scores(cues).T.reshape(-1, *crop.grid).clamp(
+                -self.config.max_appearance_odds, self.config.max_appearance_odds
+            )
+            fine = F.interpolate(odds[None], picture.shape[:2], mode="bilinear", align_corners=False)[0]
+            probability = torch.sigmoid(fine + self._outline.odds(standing).to(fine.device))
+            cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
+            tracked = _decide(probability, crop, rgb.shape[:2])
+        else:
+            cover = crop.to_grid(masks).to(features.device)
+            tracked = Tracked(masks, (1.0,) * len(masks))
+        self._outline.learn(standing, crop.cut_mask(np.logical_or.reduce(tracked.masks)))
+        # neighbouring cells say nearly the same: of a frame that was not given, the appearance model learns from every third
+        every = 1 if masks is not None else 3
+        example = Example(cues[::every], cover.flatten(1).T[::every].contiguous())
+        self._remember(_Stored(crop, features, cover, example), anchor=masks is not None)
+        self._last = tracked.masks
+        return tracked
+
+    def _choose_crop(self, masks: BoolMask) -> Crop:
+        config = self.config
+        wanted = crop_around(masks, config.max_pixels, config.margin, config.min_margin, config.max_zoom)
+        if self._crop is None or not still_fits(self._crop, masks, wanted, 0.7 * config.reach):
+            self._crop = wanted
+            for stored in self._memory:
+                stored.windows = None
+        return self._crop
+
+    def _describe(self, picture: RgbImage) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the features that are matched, (C, rows, columns), and those the appearance model sees, (P, C')."""
+        height, width = picture.shape[:2]
+        maps = self._backbone.features(prepare(picture, (width, height), self._backbone.device), num_stages=5)
+        rows, columns = maps[2].shape[-2:]
+
+        def at_grid(x: torch.Tensor) -> torch.Tensor:
+            return F.normalize(F.interpolate(x, (rows, columns), mode="bilinear", align_corners=False), dim=1)[0]
+
+        fine, coarse = F.normalize(maps[2], dim=1)[0], at_grid(maps[4])
+        # the finer map tells neighbours apart, the coarser one knows what things are: it counts twice (lite.md, section 2)
+        matched = F.normalize(torch.cat([0.5 * fine, coarse]), dim=0)
+        texture = F.normalize(F.avg_pool2d(maps[1], 2), dim=1)[0]
+        colour = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255 - 0.5
+        colour_and_bias = torch.cat([torch.from_numpy(colour).permute(2, 0, 1), torch.ones(1, rows, columns)]).to(fine.device)
+        cues = torch.cat([texture, fine, at_grid(maps[3]), coarse, colour_and_bias])
+        return matched, cues.flatten(1).T.contiguous()
+
+    def _read(self, features: torch.Tensor, crop: Crop) -> torch.Tensor:
+        """Return the log odds (N, rows, columns) of the window read."""
+        vertical, horizontal = crop.cells_per_pixel
+        radius = max(1, round(self.config.reach * vertical)), max(1, round(self.config.reach * horizontal))
+        memory: list[WindowKeys] = []
+        for stored in self._memory:
+            if stored.windows is None:
+                stored.windows = _windows(stored, crop, radius)
+            memory.append(stored.windows)
+        cover = read(features, memory, radius, self.config.top_k, self.config.temperature)
+        limit = self.config.max_read_odds
+        return torch.logit(cover.clamp(1e-4, 1 - 1e-4)).clamp(-limit, limit)
+
+    def _remember(self, stored: _Stored, *, anchor: bool) -> None:
+        if not anchor and not bool((stored.cover > 0.5).any()):
+            return  # a frame that shows nothing teaches nothing, and would push out what is remembered
+        self._memory.add(stored, anchor=anchor)
+        anchors, recent = self._memory.anchors, self._memory.recent
+        first_share = self.config.first_share if recent else 1.0
+        decay = np.array([self.config.decay ** (len(recent) - 1 - age) for age in range(len(recent))])
+        shares = [first_share / len(anchors)] * len(anchors) + list((1 - first_share) * decay / max(decay.sum(), 1e-9))
+        self._appearance.fit([entry.example for entry in (*anchors, *recent)], shares)
+
+
+def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...]) -> Tracked:
+    """Turn probabilities (N, height, width) of the picture into masks of the frame: a pixel goes to the likeliest object above one half."""
+    on_frame = crop.paste(probability.cpu().numpy(), (frame_shape[0], frame_shape[1]))
+    best = on_frame.argmax(0)
+    masks = np.stack([(best == index) & (plane > 0.5) for index, plane in enumerate(on_frame)])
+    sure = [float(plane[mask].mean()) if mask.any() else 0.0 for plane, mask in zip(on_frame, masks, strict=True)]
+    return Tracked(masks, tuple(sure))
+
+
+def _windows(stored: _Stored, crop: Crop, radius: tuple[int, int]) -> WindowKeys:
+    if stored.crop == crop:
+        return cut_windows(stored.features, stored.cover, torch.ones(crop.grid, dtype=torch.bool, device=stored.cover.device), radius)
+    planes = torch.cat([stored.features, stored.cover, torch.ones_like(stored.cover[:1])])
+    planes = crop.resample(planes, stored.crop)
+    channels = len(stored.features)
+    return cut_windows(F.normalize(planes[:channels], dim=0), planes[channels:-1], planes[-1] > 0.5, radius)

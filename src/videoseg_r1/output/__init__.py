@@ -1,0 +1,1 @@
+"""What a run hands back (`result`), the ways to write it (`save`), to draw it (`render`, `card`), and to read it back (`reload`)."""

@@ -1,0 +1,272 @@
+"""Write a result in any format of EXPORTS.
+
+Everything is made in a hidden folder beside its place and moved there when all of it is complete, so nothing half-written is ever
+seen and a failure leaves nothing behind. A process that is killed leaves that folder, `.saving-*`, which may be deleted. Formats with
+pictures share one pass over the video; memory does not grow with its length. Not covered: reading back (`reload`), benchmark archives
+(`evaluation`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from videoseg_r1.documents import to_json
+from videoseg_r1.errors import OutputError, OutputExists, ShapeMismatch, UnknownName, UsageError
+from videoseg_r1.masks import union_of, write_label_png
+from videoseg_r1.output.card import card_frames, card_picture, draw_card
+from videoseg_r1.output.render import cutout, matte, overlay
+from videoseg_r1.types import BoolMask, Frame, RgbImage
+from videoseg_r1.video import VideoWriter
+
+if TYPE_CHECKING:
+    from videoseg_r1.output.result import SegmentationResult
+
+MASKS_SCHEMA = "videoseg-masks/1"
+STAGING_PREFIX = ".saving-"
+
+Push: TypeAlias = Callable[[Frame, BoolMask], None]
+"""Takes each frame in turn, with its masks (N, H, W)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One format: exactly one of `write`, for what needs no pictures, and `sink`, which is given every frame, is there."""
+
+    name: str
+    description: str
+    file_name: str
+    write: Callable[[SegmentationResult, Path], None] | None = None
+    sink: Callable[[SegmentationResult, Path], AbstractContextManager[Push]] | None = None
+
+
+def save(result: SegmentationResult, folder: str | Path, formats: Sequence[str], *, overwrite: bool = False) -> dict[str, Path]:
+    """Write the result into a folder, which is made if need be. Returns format -> file or folder.
+
+    Names, existing outputs, the folder and the source are checked before any work.
+    Raises: UnknownName; OutputExists: an output is there and `overwrite` is not set; OutputError: the folder cannot be written, or the
+        disk is full; SourceNotFound and other InputErrors: a format needs the pictures and the video cannot be read;
+        ShapeMismatch: the video is not the one that was segmented.
+    """
+    exports, root = _chosen(formats), Path(folder)
+    targets = {export.name: root / export.file_name for export in exports}
+    with _mapped(root):
+        there = [path.name for path in targets.values() if path.is_symlink() or path.exists()]
+        if there and not overwrite:
+            fix = "choose another folder, or overwrite it (--overwrite)"
+            raise OutputExists("The output is there already", where=f"{root}: {', '.join(there)}", fix=fix)
+        if any(export.sink for export in exports):
+            result.reopen().close()
+    with _mapped(root), _folder(root) as staging:
+        for export in exports:
+            if export.write is not None:
+                export.write(result, staging / export.file_name)
+        _write_pictures(result, staging, exports)
+        _publish(staging, list(targets.values()))
+    return targets
+
+
+# ---- the way from a result to complete files ----
+
+
+def _chosen(formats: Sequence[str]) -> list[Export]:
+    names = list(dict.fromkeys(formats.split(",") if isinstance(formats, str) else formats))
+    if not names:
+        raise UsageError("No format was chosen", fix=f"there are: {', '.join(EXPORTS)}")
+    for name in names:
+        if name not in EXPORTS:
+            close = difflib.get_close_matches(name, EXPORTS, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            raise UnknownName("There is no such format", where=repr(name), fix=f"{meant}there are: {', '.join(EXPORTS)}")
+    return [EXPORTS[name] for name in names]
+
+
+@contextmanager
+def _mapped(root: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        fix = "free some space, or choose a folder that may be written"
+        raise OutputError("The result cannot be saved", where=str(root), why=error.strerror or str(error), fix=fix) from error
+
+
+@contextmanager
+def _folder(root: Path) -> Generator[Path]:
+    """Make the folder, and a hidden one in it to work in. The hidden one always goes; after a failure so do the folders made here."""
+    made = [path for path in (root, *root.parents) if not path.exists()]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=root, ignore_cleanup_errors=True) as staging:
+            yield Path(staging)
+    except BaseException:
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
+        raise
+
+
+def _publish(staging: Path, targets: Iterable[Path]) -> None:
+    """Move finished outputs to their places; on failure take back those that stood in nobody's place."""
+    new = list[Path]()
+    try:
+        for target in targets:
+            if target.is_dir() and not target.is_symlink():
+                target.replace(staging / f"old-{target.name}")
+            elif not target.exists():
+                new.append(target)
+            (staging / target.name).replace(target)
+    except OSError:
+        for target in new:
+            _remove(target)
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write_pictures(result: SegmentationResult, staging: Path, exports: Sequence[Export]) -> None:
+    """Decode the video once and give every frame to every format that needs pictures."""
+    sinks = [export.sink(result, staging / export.file_name) for export in exports if export.sink is not None]
+    if not sinks:
+        return
+    with result.reopen() as video, ExitStack() as stack:
+        pushes = [stack.enter_context(sink) for sink in sinks]
+        seen = 0
+        for frame in video.frames(0, result.num_frames):
+            if frame.rgb.shape[1::-1] != result.size:
+                raise _other_video(result, video.info.source, f"frame {frame.index} is {frame.rgb.shape[1]} x {frame.rgb.shape[0]}")
+            masks = result.masks(frame.index)
+            for push in pushes:
+                push(frame, masks)
+            seen += 1
+        if seen != result.num_frames:
+            raise _other_video(result, video.info.source, f"it has {seen} frames")
+
+
+def _other_video(result: SegmentationResult, source: str, why: str) -> ShapeMismatch:
+    expected = f"{result.num_frames} frames of {result.size[0]} x {result.size[1]} were segmented"
+    return ShapeMismatch("This is not the video that was segmented", where=source, why=f"{why}; {expected}")
+
+
+# ---- formats without pictures ----
+
+
+def write_png(result: SegmentationResult, folder: Path) -> None:
+    """A folder of indexed PNGs with object numbers, in the DAVIS palette, named as the frames of the source or 00000, 00001, ..."""
+    folder.mkdir()
+    for index, name in enumerate(frame_names(result)):
+        write_label_png(folder / f"{name}.png", result.label_map(index))
+
+
+def frame_names(result: SegmentationResult) -> Sequence[str]:
+    """Return a file name without ending for every frame: that of the source, where it has one that is safe to use."""
+    names = result.info.frame_names
+    safe = all(name not in ("", ".", "..") and not set(name) & set("/\\:\0") for name in names)
+    return names if safe and len(set(names)) == result.num_frames else [f"{index:05d}" for index in range(result.num_frames)]
+
+
+def write_rle(result: SegmentationResult, path: Path) -> None:
+    """Masks as JSON in the manner of YouTube-VIS: per object one COCO run-length mask per frame, null where it is not there.
+
+    Written frame by frame, so a long video needs no more memory than a short one.
+    """
+    width, height = result.size
+    name = result.query or "target"
+    video = {"id": 1, "name": result.trace.video.name, "width": width, "height": height, "length": result.num_frames}
+    video |= {"file_names": list(result.info.frame_names), "times_s": list(result.times)}
+    head = {"schema": MASKS_SCHEMA, "videos": [video], "categories": [{"id": 1, "name": name}]}
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(head, allow_nan=False)[:-1] + ', "annotations": [')
+        for place, track in enumerate(result.tracks):
+            facts = {"id": track.object_id, "video_id": 1, "category_id": 1, "iscrowd": 0, "width": width, "height": height}
+            facts |= {"score": round(track.score, 4)}
+            facts |= {"confidences": [round(track.confidence(index), 4) for index in range(result.num_frames)]}
+            file.write((",\n" if place else "\n") + json.dumps(facts, allow_nan=False)[:-1] + ', "segmentations": [')
+            for index in range(result.num_frames):
+                file.write((",\n" if index else "\n") + (json.dumps(track.rle(index)) if track.present(index) else "null"))
+            file.write("]}")
+        file.write("]}\n")
+
+
+def write_json(result: SegmentationResult, path: Path) -> None:
+    """Everything but the masks: reasoning, cues, key frames, votes, timings; see `SegmentationResult.to_dict`."""
+    path.write_text(to_json(result.to_dict()), encoding="utf-8", newline="\n")
+
+
+def write_trace(result: SegmentationResult, path: Path) -> None:
+    """What `videoseg replay` needs; the same bytes for the same input, settings and seed."""
+    path.write_text(result.trace.to_json(), encoding="utf-8", newline="\n")
+
+
+# ---- formats with pictures ----
+
+
+@contextmanager
+def overlay_sink(result: SegmentationResult, path: Path) -> Generator[Push]:
+    """The video with tinted, outlined objects, H.264 with the sound of the source."""
+    ids = [track.object_id for track in result.tracks]
+    sound = result.source if result.info.has_audio and isinstance(result.source, str | Path) else None
+    with VideoWriter(path, codec="h264", fps=result.info.fps, audio_from=sound) as writer:
+        yield lambda frame, masks: writer.write(overlay(frame.rgb, masks, ids), result.times[frame.index])
+
+
+@contextmanager
+def cutout_sink(result: SegmentationResult, path: Path) -> Generator[Push]:
+    """The targets alone on transparency, VP9."""
+    with VideoWriter(path, codec="vp9-alpha", fps=result.info.fps) as writer:
+        yield lambda frame, masks: writer.write(cutout(frame.rgb, union_of(masks)), result.times[frame.index])
+
+
+@contextmanager
+def prores_sink(result: SegmentationResult, path: Path) -> Generator[Push]:
+    """The targets alone on transparency, ProRes 4444."""
+    with VideoWriter(path, codec="prores4444", fps=result.info.fps) as writer:
+        yield lambda frame, masks: writer.write(cutout(frame.rgb, union_of(masks)), result.times[frame.index])
+
+
+@contextmanager
+def matte_sink(result: SegmentationResult, path: Path) -> Generator[Push]:
+    """The union of the targets, white on black, H.264."""
+    with VideoWriter(path, codec="h264", fps=result.info.fps) as writer:
+        yield lambda frame, masks: writer.write(matte(union_of(masks)), result.times[frame.index])
+
+
+@contextmanager
+def card_sink(result: SegmentationResult, path: Path) -> Generator[Push]:
+    """One picture that explains the result to people."""
+    wanted, kept = set(card_frames(result)), dict[int, RgbImage]()
+
+    def push(frame: Frame, masks: BoolMask) -> None:  # noqa: ARG001 - the card asks the result for masks
+        if frame.index in wanted:
+            kept[frame.index] = card_picture(frame.rgb)
+
+    yield push
+    draw_card(result, kept).save(path, format="PNG")
+
+
+EXPORTS: dict[str, Export] = {
+    export.name: export
+    for export in (
+        Export("overlay", "video with tinted, outlined objects (H.264 mp4, sound copied)", "overlay.mp4", sink=overlay_sink),
+        Export("cutout", "the targets alone with transparency (VP9 webm)", "cutout.webm", sink=cutout_sink),
+        Export("prores", "the targets alone with transparency, for editors (ProRes 4444 mov)", "cutout.mov", sink=prores_sink),
+        Export("matte", "black and white matte (H.264 mp4)", "matte.mp4", sink=matte_sink),
+        Export("card", "one picture that explains the result (PNG)", "card.png", sink=card_sink),
+        Export("png", "indexed PNGs of object numbers, DAVIS palette, one per frame", "masks", write=write_png),
+        Export("rle", "COCO run-length masks of every frame (JSON, as YouTube-VIS)", "masks.json", write=write_rle),
+        Export("json", "reasoning, cues, key frames, votes and timings (JSON)", "result.json", write=write_json),
+        Export("trace", "what replays the run without the language model (JSON)", "trace.json", write=write_trace),
+    )
+}
+"""Every format, by name, in the order of help texts."""

@@ -1,0 +1,102 @@
+"""The trace of a run: everything that was decided on the way, as plain data with a versioned schema.
+
+It holds no times, so the same input, settings and seed give the same bytes. Not here: the masks that were propagated (`result`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from videoseg_r1.documents import at, build, check_schema, read_json, to_json
+from videoseg_r1.errors import InvalidDocument
+from videoseg_r1.masks import Rle, check_rle
+from videoseg_r1.types import Anchor, KeyframePick, Reasoning, TrackEvent
+
+TRACE_SCHEMA = "videoseg-trace/1"
+
+
+@dataclass(frozen=True, slots=True)
+class TracedVideo:
+    """Which video a trace belongs to: its file name without folders, decoded frames, and (width, height)."""
+
+    name: str
+    num_frames: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that was decided on the way, enough to make the same masks again without the language model.
+
+    Attributes:
+        version: version of this package that wrote it.
+        query: the sentence, None when masks or prompts were given instead.
+        preset: name of the preset.
+        seed: seed of every random choice.
+        video: which video it was.
+        keyframes: result of stage 1, None when it did not run.
+        reasoning: result of stage 2, None when it did not run.
+        seed_masks: frame index -> one mask per object, for masks and prompts that were given; empty otherwise.
+        settings: every setting that shapes the masks.
+        models: models and their revisions.
+        anchors: further frames that were answered for, and what was answered.
+        events: cuts, and objects lost, found again or drifting, in order of frames.
+    """
+
+    version: str
+    query: str | None
+    preset: str
+    seed: int
+    video: TracedVideo
+    keyframes: KeyframePick | None = None
+    reasoning: Reasoning | None = None
+    seed_masks: Mapping[int, tuple[Rle, ...]] = field(default_factory=dict[int, tuple[Rle, ...]])
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    models: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    anchors: tuple[Anchor, ...] = ()
+    events: tuple[TrackEvent, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the canonical JSON text: equal traces give equal bytes. Raises InvalidDocument: a setting is no plain value."""
+        return to_json({"schema": TRACE_SCHEMA, **vars(self)})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the trace as plain data, exactly as its JSON reads."""
+        return json.loads(self.to_json())
+
+    @classmethod
+    def from_dict(cls, value: object, where: str = "") -> Trace:
+        """Return the trace in plain data. Raises InvalidDocument: naming the key, after `where`."""
+        trace, root = build(cls, check_schema(value, TRACE_SCHEMA, where), where), f"{where}: " if where else ""
+        _check_video(trace.video, root)
+        _check_keyframes(trace.keyframes, trace.video.num_frames, root)
+        for index, masks in trace.seed_masks.items():
+            for k, rle in enumerate(masks):
+                place = at(root, f"seed_masks.{index}[{k}]")
+                if check_rle(rle, place)["size"] != [*trace.video.size[::-1]] or index >= trace.video.num_frames:
+                    raise InvalidDocument("A mask does not fit the video", where=place, why=f"it is {rle['size']} in frame {index}")
+        return trace
+
+    @classmethod
+    def read(cls, path: str | Path) -> Trace:
+        """Return the trace in a JSON file. Raises SourceNotFound, InvalidDocument."""
+        return cls.from_dict(read_json(path), str(path))
+
+
+def _check_video(video: TracedVideo, root: str) -> None:
+    if video.num_frames < 1 or min(video.size) < 1:
+        why = f"{video.num_frames} frames of {video.size[0]} x {video.size[1]}"
+        raise InvalidDocument("No such video can be", where=at(root, "video"), why=why)
+
+
+def _check_keyframes(pick: KeyframePick | None, num_frames: int, root: str) -> None:
+    if pick is None:
+        return
+    frames = (*pick.segment, pick.target_frame, *pick.key_frames, *pick.reference_frames)
+    if pick.num_frames != num_frames or not all(0 <= index < num_frames for index in frames) or pick.segment[0] > pick.segment[1]:
+        why = f"the video has {num_frames} frames, the key frames reach from {min(frames)} to {max(frames)} of {pick.num_frames}"
+        raise InvalidDocument("The key frames do not fit the video", where=at(root, "keyframes"), why=why)

@@ -1,0 +1,184 @@
+"""Stage 3b by XMem: the weights on a device, pictures and masks in, masks and confidence out, and what is given up when memory runs out.
+
+Frames are worked on at a limited size, because the cost of a read grows with the fourth power of it. Not here: the network and its
+memory (`xmem`), the direction of time (`both_ways`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from videoseg_r1.errors import ModelError
+from videoseg_r1.models.devices import MemoryLadder, Placement, choose_placement
+from videoseg_r1.models.weights import MODELS, locate
+from videoseg_r1.models.weights.convert import convert
+from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
+from videoseg_r1.types import BoolMask, RgbImage
+from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
+from videoseg_r1.xmem.checkpoint import read_checkpoint
+from videoseg_r1.xmem.network import fastest_dtype
+
+Result = TypeVar("Result")
+
+SHORT_SIDE = 480
+"""Pixels of the shorter side that XMem was trained and is evaluated at."""
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # ImageNet
+_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+class XMemEngine:
+    """The network on a device. Several steppers share it.
+
+    Args:
+        state: tensors as `xmem.checkpoint.read_checkpoint` returns them.
+        placement: the device; by default the CPU. The precision is the fastest that is safe there.
+        name: what it is called in notes and errors.
+        short_side: pictures with a longer shorter side are reduced to it, in pixels.
+        allow_cpu: whether the CPU may be used when the memory of another device runs out.
+    """
+
+    def __init__(
+        self,
+        state: Mapping[str, torch.Tensor],
+        placement: Placement | None = None,
+        *,
+        name: str = "XMem",
+        short_side: int = SHORT_SIDE,
+        allow_cpu: bool = True,
+    ) -> None:
+        self.short_side = short_side
+        self.name = name
+        device = torch.device("cpu") if placement is None else placement.device
+        self.network = XMem(dict(state), device, fastest_dtype(device))
+        self._spare = dict(state) if allow_cpu and device.type != "cpu" else None
+        self._ladder = MemoryLadder(name, self._steps())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was given up on the way, for the result."""
+        return tuple(self._ladder.notes)
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Return what the work returns; with less memory each time that it runs out. Raises ResourceError."""
+        return self._ladder.run(work)
+
+    def _steps(self) -> Iterator[str]:
+        yield "freed the cache"
+        self.network.max_objects_at_once = 1
+        yield "took one object after the other"
+        self.short_side = min(self.short_side, SHORT_SIDE) // 2
+        yield f"went down to {self.short_side} pixels"
+        if self._spare is not None:
+            self.network, self._spare = XMem(self._spare, torch.device("cpu"), max_objects_at_once=1), None
+            self.short_side *= 2
+            yield f"went to the CPU, at {self.short_side} pixels again"
+
+
+class _Seen(NamedTuple):
+    rgb: RgbImage
+    masks: BoolMask
+
+
+class XMemStepper:
+    """Follows N objects from frame to frame.
+
+    Args:
+        engine: the network.
+        config: settings.
+    """
+
+    def __init__(self, engine: XMemEngine, config: XMemConfig | None = None) -> None:
+        self._engine, self._config = engine, config
+        self._core: InferenceCore | None = None
+        # with these two frames a new core starts when memory ran out in the old one
+        self._first: _Seen | None = None
+        self._last: _Seen | None = None
+
+    def step(self, rgb: RgbImage, masks: BoolMask | None = None) -> Tracked:
+        """Follow the objects into the next frame.
+
+        Args:
+            rgb: (H, W, 3) uint8, the same size every time.
+            masks: bool (N, H, W) when they are known for this frame; the first frame needs them. They are returned as they are.
+        Raises: InvalidPrompt: the first frame came without masks, or they do not fit. ShapeMismatch: the frame size changed.
+            ResourceError: memory ran out. ModelError: the network computed something that is not a number.
+        """
+        found, confidence = self._engine.run(lambda: self._attempt(rgb, masks))
+        tracked = Tracked(found, confidence) if masks is None else Tracked(masks, (1.0,) * len(masks))
+        self._last = _Seen(rgb, tracked.masks)
+        self._first = self._first or self._last
+        return tracked
+
+    def _attempt(self, rgb: RgbImage, masks: BoolMask | None) -> tuple[BoolMask, tuple[float, ...]]:
+        """Step once; an error of the device leaves no core behind, for nobody knows how far it came."""
+        try:
+            if self._core is None:
+                self._core = InferenceCore(self._engine.network, self._config)
+                for seen in (self._first, self._last if self._last is not self._first else None):
+                    if seen is not None:
+                        self._forward(self._core, *seen)
+            return self._forward(self._core, rgb, masks)
+        except (RuntimeError, MemoryError):
+            self._core = None
+            raise
+
+    def _forward(self, core: InferenceCore, rgb: RgbImage, masks: BoolMask | None) -> tuple[BoolMask, tuple[float, ...]]:
+        height, width = rgb.shape[:2]
+        scale = min(1.0, self._engine.short_side / min(height, width))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        given = None if masks is None else np.stack([_resized(mask.astype(np.float32), size) for mask in masks])
+        probabilities = core.step(normalised(_resized(rgb, size)), given)
+        if not bool(torch.isfinite(probabilities).all()):
+            raise ModelError(
+                f"{self._engine.name} computed numbers that are not finite",
+                where=f"on {self._engine.network.device} in {self._engine.network.dtype}",
+                fix="run `videoseg models verify`: the weights may be damaged",
+            )
+        if size != (height, width):
+            probabilities = F.interpolate(probabilities[None], (height, width), mode="bilinear", align_corners=False)[0]
+        winner = probabilities.argmax(0).cpu().numpy()
+        return winner[None] == np.arange(1, len(probabilities))[:, None, None], core.confidence
+
+
+def normalised(rgb: RgbImage) -> torch.Tensor:
+    """Return the picture (H, W, 3) as XMem takes it: float32 (3, H, W), minus the ImageNet mean, over its standard deviation."""
+    return torch.from_numpy((rgb.astype(np.float32) / 255 - _MEAN) / _STD).permute(2, 0, 1)
+
+
+def xmem_propagator(engine: XMemEngine, config: XMemConfig | None = None) -> BothWays:
+    """Return a propagator on XMem; arguments as for `XMemStepper`."""
+    return BothWays(lambda: XMemStepper(engine, config), lambda: engine.notes)
+
+
+def load_xmem_engine(source: str | Path, device: str = "auto") -> XMemEngine:
+    """Return XMem with its weights.
+
+    Args:
+        source: a name of `models.MODELS`, or a file as `XMem.from_checkpoint` takes it. The official file is converted to safetensors
+            once, beside itself, in a child process.
+        device: see `devices.choose_placement`.
+    Raises: WeightsMissing: which file to put where. ModelError: the weights cannot be used. InvalidConfig: no such device.
+        OutputError: the converted file cannot be written.
+    """
+    name = str(source)
+    placement = choose_placement(device)
+    path = _converted(locate(MODELS[name]) / MODELS[name].files[0].name) if name in MODELS else Path(source)
+    return XMemEngine(read_checkpoint(path), placement, name=name)
+
+
+def _converted(original: Path) -> Path:
+    safe = original.with_suffix(".safetensors")
+    return safe if safe.is_file() else convert(original)
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if picture.shape[:2] == size:
+        return picture
+    return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)

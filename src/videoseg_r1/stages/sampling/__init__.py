@@ -1,0 +1,1 @@
+"""Stage 1: from a video and a sentence to a key segment and a target frame."""

@@ -1,0 +1,1 @@
+"""Stage 3a: from cues to masks on one frame."""

@@ -1,0 +1,31 @@
+"""What the perception of `lite` writes of a scene that is drawn as a video: its own mistakes, in place of those that are made up.
+
+Geometry, colours and motion come out much as they are; sprites have the shape of things but not their looks, so names are guesses.
+Not here: made-up mistakes (`perception`), pixels (`render`).
+"""
+
+from __future__ import annotations
+
+from videoseg_r1.lite.language.matcher import looks
+from videoseg_r1.lite.reader.text_chat import notes_on
+from videoseg_r1.masks import resize_mask
+from videoseg_r1.prompts import CANONICAL
+from videoseg_r1.training.world.render import RenderedScene
+from videoseg_r1.training.world.sample import WorldSample
+from videoseg_r1.types import BoolMask
+from videoseg_r1.video import open_video
+
+
+def look_at(sample: WorldSample, seed: int) -> tuple[str, BoolMask]:
+    """Return the transcript of the drawn scene at the sample's target frame, and what is to be seen of its targets there.
+
+    Args:
+        sample: the question and its scene.
+        seed: of backgrounds and textures.
+    Returns: the transcript, and masks (N, 840, 840) bool in the order of `sample.targets`.
+    Raises: WeightsMissing, ModelError: a network cannot be loaded.
+    """
+    drawn, frame = RenderedScene(sample.scene, seed), sample.pick.target_frame
+    with open_video(drawn) as video:
+        text = notes_on(video, [*looks(len(drawn), sample.pick.segment), frame], frame)
+    return text, resize_mask(drawn.masks(frame)[list(sample.targets)], CANONICAL)

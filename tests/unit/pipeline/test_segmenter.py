@@ -1,0 +1,279 @@
+"""The pipeline with scripted stages: what goes where, what is recorded, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from videoseg_r1.cli.outputs import saved
+from videoseg_r1.errors import InvalidDocument, InvalidPrompt, InvalidQuery
+from videoseg_r1.output.reload import read_run
+from videoseg_r1.pipeline.segmenter import Stages, VideoSegmenter
+from videoseg_r1.stages.sampling.hierarchical import HierarchicalSampler
+from videoseg_r1.types import Box, Cue, Point, Reasoning, TrackedFrame, TrackEvent
+from videoseg_r1.video import open_video
+
+_FRAMES = np.random.default_rng(0).integers(0, 255, (12, 40, 60, 3), dtype=np.uint8)
+_BOX = Cue(Box(10, 5, 30, 25), (Point(20, 15),))
+
+
+class ScriptedVoter:
+    def intervals(self, frames, query, k):
+        return [(50.0, 80.0)] * k
+
+    def positions(self, frames, query, m):
+        return [50.0] * m
+
+
+class ScriptedReasoner:
+    def __init__(self, cues):
+        self.cues = cues
+        self.calls = 0
+
+    def reason(self, target, context, query):
+        self.calls += 1
+        assert target.index == context.pick.target_frame
+        assert [frame.index for frame in context.key_frames()] == list(context.pick.key_frames)
+        return Reasoning(f"looked for {query}", self.cues, num_tokens=3)
+
+
+class BoxSegmenter:
+    def segment(self, frame, cues):
+        masks = np.zeros((len(cues), *frame.rgb.shape[:2]), bool)
+        for mask, cue in zip(masks, cues, strict=True):
+            if cue.box:
+                mask[int(cue.box.y1) : int(cue.box.y2), int(cue.box.x1) : int(cue.box.x2)] = True
+        return masks
+
+
+class StandingStill:
+    def run(self, frames, seeds):
+        first = min(seeds)
+        for index in (*range(first, frames.num_frames), *range(first - 1, -1, -1)):
+            yield TrackedFrame(index, seeds[first], (0.5,) * len(seeds[first]))
+
+
+class FollowingReasoner(ScriptedReasoner):
+    """Sees what it means best in frames 2 and 8, lower down each time. Args: `cue` takes the place of the last one in frame 8."""
+
+    def __init__(self, cues, cue=None):
+        super().__init__(cues)
+        self.cue = cue
+
+    def follow(self, meant, context):
+        assert meant.text == "looked for the box"
+        seen = {2: tuple(map(_lower, meant.cues)), 8: tuple(_lower(_lower(cue)) for cue in meant.cues)}
+        if self.cue is not None:
+            seen[8] = (*seen[8][:-1], self.cue)
+        return {index: Reasoning("lower down", cues) for index, cues in seen.items()}
+
+
+def _lower(cue):
+    return Cue(Box(cue.box.x1, cue.box.y1 + 4, cue.box.x2, cue.box.y2 + 4))
+
+
+class FromTheNearest:
+    def run(self, frames, seeds):
+        for index in range(frames.num_frames):
+            near = seeds[min(seeds, key=lambda i: abs(i - index))]
+            yield TrackedFrame(index, near, (0.5,) * len(near))
+
+
+def _segmenter(cues=(_BOX,), reasoner=None, **settings):
+    reasoner = reasoner or ScriptedReasoner(cues)
+    stages = Stages(
+        lambda seed: HierarchicalSampler(ScriptedVoter(), seed=seed),
+        lambda _seed: reasoner,
+        BoxSegmenter,
+        StandingStill,
+        settings=settings,
+    )
+    return VideoSegmenter(stages, "scripted"), reasoner
+
+
+def test_masks_reasoning_and_trace_come_out():
+    segmenter, _ = _segmenter()
+    result = segmenter.segment(_FRAMES, "  the   box ")
+    assert (result.num_frames, result.size) == (12, (60, 40))
+    assert result.query == "the box"
+    assert result.reasoning is not None
+    assert result.reasoning.text == "looked for the box"
+    assert all(result.mask(i).sum() == 400 for i in range(12))
+    assert result.tracks[0].confidence(3) == 0.5
+    assert result.trace.keyframes == result.keyframes
+    assert set(result.timings_s) == {"load", "sample", "reason", "seed", "propagate"}
+
+
+def test_no_target_is_an_answer():
+    result = _segmenter(cues=())[0].segment(_FRAMES, "nothing like it")
+    assert result.tracks == ()
+    assert result.num_frames == 12
+    assert not result.mask(0).any()
+
+
+class Troubled(StandingStill):
+    """Says what it gave up, and what it noticed: backwards in time, as a run towards the start does."""
+
+    notes = ("XMem: out of memory, freed the cache",)
+
+    def run(self, frames, seeds):
+        for one in super().run(frames, seeds):
+            event = TrackEvent(one.index, "drift", 0, "forwards", "confidence 0.50")
+            yield replace(one, events=(event,) if one.index in (3, 9) else ())
+
+
+def test_what_propagation_noticed_is_in_the_trace_and_what_it_gave_up_in_the_result(tmp_path):
+    stages = replace(_segmenter()[0].stages, propagator=Troubled)
+    segmenter = VideoSegmenter(stages, "scripted")
+    result = segmenter.segment(_FRAMES, "the box")
+    assert [(event.frame_index, event.kind) for event in result.trace.events] == [(3, "drift"), (9, "drift")]
+    assert result.notes == Troubled.notes
+    assert result.to_dict()["notes"] == list(Troubled.notes)
+    result.save(tmp_path, formats=["json", "rle", "trace"])
+    read = read_run(tmp_path)
+    assert read.notes == Troubled.notes
+    assert read.trace.events == result.trace.events
+    assert [item.events for item in segmenter.stream(_FRAMES, "the box") if item.events] == [
+        (event,) for event in result.trace.events[::-1]
+    ]
+
+
+def test_the_command_line_tells_what_was_noticed_and_given_up(tmp_path):
+    stages = replace(_segmenter()[0].stages, propagator=Troubled)
+    result = VideoSegmenter(stages, "scripted").segment(_FRAMES, "the box")
+    text = saved(result, tmp_path, ["json"], overwrite=False, progress=lambda *_call: None).text
+    assert "at frame 3 object 1 may drift: confidence 0.50" in text
+    assert Troubled.notes[0] in text
+
+
+def test_a_stage_is_loaded_when_it_is_first_needed():
+    made = []
+
+    def maker(name, thing):
+        return lambda *_seed: made.append(name) or thing
+
+    stages = Stages(
+        maker("sampler", None), maker("reasoner", None), maker("segmenter", BoxSegmenter()), maker("propagator", StandingStill())
+    )
+    segmenter = VideoSegmenter(stages, "scripted")
+    mask = np.zeros((40, 60), bool)
+    mask[3:9, 4:20] = True
+    segmenter.propagate(_FRAMES, {5: mask})
+    assert made == ["propagator"]
+    segmenter.propagate(_FRAMES, {0: [_BOX]})
+    assert made == ["propagator", "segmenter"]
+
+
+def test_stream_gives_the_same_masks():
+    segmenter, _ = _segmenter()
+    result = segmenter.segment(_FRAMES, "the box")
+    items = list(segmenter.stream(_FRAMES, "the box"))
+    assert sorted(item.frame_index for item in items) == list(range(12))
+    assert all((item.masks[0] == result.mask(item.frame_index)).all() for item in items)
+
+
+def test_progress_reaches_every_stage():
+    seen = []
+    _segmenter()[0].segment(_FRAMES, "the box", on_progress=lambda *call: seen.append(call))
+    assert {stage for stage, _, _ in seen} == {"sample", "reason", "seed", "propagate"}
+    assert ("propagate", 12, 12) in seen
+
+
+def test_replay_asks_no_reasoner_and_gives_the_same_masks():
+    segmenter, reasoner = _segmenter()
+    result = segmenter.segment(_FRAMES, "the box")
+    again = segmenter.replay(result.trace, _FRAMES)
+    assert reasoner.calls == 1
+    assert all((again.mask(i) == result.mask(i)).all() for i in range(12))
+    assert again.trace.to_json() == result.trace.to_json()
+
+
+def test_replay_of_given_masks():
+    segmenter, _ = _segmenter()
+    mask = np.zeros((40, 60), bool)
+    mask[3:9, 4:20] = True
+    result = segmenter.propagate(_FRAMES, {5: mask})
+    again = segmenter.replay(result.trace, _FRAMES)
+    assert all((again.mask(i) == mask).all() for i in range(12))
+
+
+def test_masks_are_carried_from_where_what_is_meant_is_seen_best():
+    segmenter, reasoner = _segmenter(reasoner=FollowingReasoner((_BOX,)))
+    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
+    result = segmenter.segment(_FRAMES, "the box")
+    assert reasoner.calls == 1  # it is not asked again
+    assert [(anchor.frame_index, anchor.why) for anchor in result.trace.anchors] == [(2, "follow"), (8, "follow")]
+    assert [np.argmax(result.mask(index).any(1)) for index in (0, 2, 8, 11)] == [9, 9, 13, 13]
+
+    items = {item.frame_index: item.masks[0] for item in segmenter.stream(_FRAMES, "the box")}
+    again = segmenter.replay(result.trace, _FRAMES)
+    assert reasoner.calls == 2  # for the stream
+    assert again.trace.to_json() == result.trace.to_json()
+    for index in range(12):
+        assert (again.mask(index) == result.mask(index)).all()
+        assert (items[index] == result.mask(index)).all()
+
+
+def test_a_frame_where_one_of_several_things_gets_no_mask_is_left_out():
+    other = Cue(Box(35, 5, 55, 25), (Point(45, 15),))
+    segmenter, _ = _segmenter(reasoner=FollowingReasoner((_BOX, other), Cue(None, (Point(3, 3),))))
+    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
+    result = segmenter.segment(_FRAMES, "the box")
+    assert len(result.tracks) == 2
+    assert all((result.masks(index) == result.masks(2)).all() for index in range(12))
+
+
+@pytest.mark.parametrize("other", [{"frames": _FRAMES[:6]}, {"settings": {"delta": 1}}])
+def test_replay_with_another_video_or_settings_is_refused(other):
+    trace = _segmenter()[0].segment(_FRAMES, "the box").trace
+    with pytest.raises(InvalidDocument, match="another"):
+        _segmenter(**other.get("settings", {}))[0].replay(trace, other.get("frames", _FRAMES))
+
+
+def test_label_maps_boxes_and_mask_stacks_can_be_given():
+    segmenter, _ = _segmenter()
+    labels = np.zeros((40, 60), np.uint8)
+    labels[:10, :10], labels[20:30, 20:30] = 1, 7
+    assert len(segmenter.propagate(_FRAMES, {0: labels}).tracks) == 2
+    assert len(segmenter.propagate(_FRAMES, {0: np.stack([labels == 1, labels == 7])}).tracks) == 2
+    assert segmenter.propagate(_FRAMES, {0: [_BOX]}).mask(11).sum() == 400
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {0: np.zeros((40, 60), bool)},
+        {0: np.ones((41, 60), bool)},
+        {0: np.ones((40, 60), np.float32)},
+        {12: np.ones((40, 60), bool)},
+        {-1: np.ones((40, 60), bool)},
+        {0: [Cue(Box(10, 5, 61, 25))]},
+        {0: [Cue(Box(30, 5, 10, 25))]},
+        {0: [Cue(Box(float("nan"), 5, 10, 25))]},
+        {0: [Cue(None)]},
+        {0: [Cue(_BOX.box, (Point(60, 1),))]},
+    ],
+)
+def test_prompts_that_do_not_fit_are_refused(given):
+    with pytest.raises(InvalidPrompt):
+        _segmenter()[0].propagate(_FRAMES, given)
+
+
+@pytest.mark.parametrize("query", ["", " \n ", "x" * 100_000, "a\x00b"])
+def test_bad_queries_are_refused_before_the_video_is_opened(query):
+    with pytest.raises(InvalidQuery):
+        _segmenter()[0].segment("/nowhere.mp4", query)
+
+
+def test_the_same_seeds_in_an_open_video_are_carried_through_it_once():
+    segmenter, _ = _segmenter()
+    with open_video(_FRAMES) as video:
+        first = segmenter.segment(video, "the box")
+        second = segmenter.segment(video, "that box there")
+        assert first.tracks[0].spool is second.tracks[0].spool
+        assert "propagate" not in second.timings_s
+    third = segmenter.segment(_FRAMES, "the box")
+    assert third.tracks[0].spool is not first.tracks[0].spool
