@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from videoseg_r1.cli.options import ChangedSettings
 from videoseg_r1.cli.outputs import existing_part
 from videoseg_r1.datasets import Sample, load_dataset, mosaic, shuffle_text
 from videoseg_r1.documents import to_json
@@ -19,7 +20,6 @@ from videoseg_r1.errors import OutputError
 from videoseg_r1.evaluation import Prediction, Predictor, by_given_mask, by_text, from_preds, one_per_clip
 from videoseg_r1.masks import write_label_png
 from videoseg_r1.output.save import STAGING_PREFIX
-from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def predictor_of(
     preset: str,
     propagator: str | None,
     device: str,
-    sampler: SamplerConfig,
+    changes: ChangedSettings,
     seed: int,
 ) -> tuple[Predictor, Mapping[str, Any]]:
     """Return what makes the masks, and its settings. Raises: see `from_preds` and `presets.load`."""
@@ -69,7 +69,7 @@ def predictor_of(
         return from_preds(preds, known), {"from_preds": str(preds)}
     from videoseg_r1.presets.table import load
 
-    segmenter = load(preset, device=device, propagator=propagator, sampler=sampler)
+    segmenter = load(preset, device=device, propagator=propagator, sampler=changes.sampler, extensions=changes.extensions)
     # one definition of plain data for settings, the one of the trace
     settings = {"preset": preset, "seed": seed, "models": segmenter.stages.models, **segmenter.stages.settings}
     return by_given_mask(segmenter) if choice.given_mask else by_text(segmenter, seed), json.loads(to_json(settings))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from videoseg_r1.cli.options import DeviceOption, PresetOption
+from videoseg_r1.cli.options import DeviceOption
 from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import InvalidQuery
 
@@ -18,14 +18,16 @@ def rate(
     *,
     source: Annotated[Path, typer.Argument(metavar="VIDEO|MANIFEST", help="A video, or JSON lines with video, query and maybe id.")],
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What would be looked for in the video.")] = None,
-    preset: PresetOption = "lite",
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="NAME", help="The model that rates, which must see pictures: 3b, 7b, endpoint, ...")
+    ],
     device: DeviceOption = "auto",
     mode: Annotated[
         Literal["tiers", "quantile"], typer.Option("--mode", help="Fixed thresholds of the tiers, or such that part the items in thirds.")
     ] = "tiers",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask the model again, and remember nothing.")] = False,
 ) -> Outcome:
-    """Rate how hard queries are, with the language model of a preset.
+    """Rate how hard queries are, with the vision-language model of a preset.
 
     Example: videoseg rate race.mp4 "the runner who overtakes last" --preset 7b
     """

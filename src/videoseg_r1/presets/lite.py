@@ -6,9 +6,9 @@ Not here: the rows of the table (`table`), how a stage works (`videoseg_r1.lite`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 from videoseg_r1.config import Extensions
 from videoseg_r1.pipeline.segmenter import Stages
@@ -18,21 +18,22 @@ from videoseg_r1.stages.protocols import Propagator, Segmenter
 from videoseg_r1.stages.sampling.hierarchical import HierarchicalSampler, SamplerConfig
 
 
-def lite_matcher_stages(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+def lite_matcher_stages(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
     """Return the stages with the matcher alone."""
     from videoseg_r1.lite.language.matcher import LiteVoter, Matcher
     from videoseg_r1.lite.segmenter import LiteSegmenter
 
-    reasoner, settings = Matcher(num_views=sampler.num_anchors), replace(sampler, num_anchors=1)
+    reasoner = Matcher(num_views=extensions.num_seed_frames)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(LiteVoter(), settings, seed),
+        sampler=lambda seed: HierarchicalSampler(LiteVoter(), sampler, seed),
         reasoner=lambda _seed: reasoner,
         segmenter=LiteSegmenter,
         propagator=propagator,
+        frame_finder=lambda: SimpleNamespace(find=reasoner.follow),
     )
 
 
-def lite_stages(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+def lite_stages(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
     """Return the stages with the trained reader, and the matcher beside it."""
     from videoseg_r1.lite.language.matcher import Matcher
     from videoseg_r1.lite.reader.arbiter import SecondOpinion
@@ -42,12 +43,13 @@ def lite_stages(_device: str, propagator: Callable[[], Propagator], sampler: Sam
     from videoseg_r1.stages.reasoning.chat_reasoner import ChatReasoner
 
     prompts = (TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, FORMAT_REMINDER)
-    chat, matcher, settings = cache(load_reader), Matcher(num_views=sampler.num_anchors), replace(sampler, num_anchors=1)
+    chat, matcher = cache(load_reader), Matcher(num_views=extensions.num_seed_frames)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(chat(), seed), settings, seed),
+        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(chat(), seed), sampler, seed),
         reasoner=lambda seed: SecondOpinion(ChatReasoner(chat(), seed, ask=transcript_question), matcher),
         segmenter=LiteSegmenter,
         propagator=propagator,
+        frame_finder=lambda: SimpleNamespace(find=matcher.follow),
         settings={"prompts": {one.id: one.sha256 for one in prompts}},
     )
 

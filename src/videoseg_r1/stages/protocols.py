@@ -75,15 +75,14 @@ class Reasoner(Protocol):
     def reason(self, target: Frame, context: Context, query: str) -> Reasoning: ...
 
 
-@runtime_checkable
-class Follower(Protocol):
-    """A `Reasoner` that sees where what it meant is in other frames, and need not be asked again there."""
+class BestFrameFinder(Protocol):
+    """Finds where the objects that a `Reasoner` meant are seen best, beyond the paper."""
 
-    def follow(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
-        """Return where the same objects, in the same order, are seen best, by frame: one of each part of the video.
+    def find(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
+        """Return the same objects, in the same order, by frame: the best frame of each part of the video.
 
-        No frame where one of them is not seen, and nothing at all where the target frame is to do. The target frame is among them where it
-        is the best one.
+        Frames where one of them is not seen are left out. Nothing at all means that the target frame is to be used; it is among the frames
+        where it is the best one.
 
         Args:
             meant: the answer for the target frame of `context`; it has cues.
