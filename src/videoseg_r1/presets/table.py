@@ -97,6 +97,11 @@ def preset_of(name: str) -> Preset:
     return PRESETS[name]
 
 
+def presets_that_see() -> list[str]:
+    """Return the names of the presets that have a vision-language model."""
+    return [name for name, row in PRESETS.items() if row.chat]
+
+
 def chat_of(preset: str, device: str = "auto") -> Chat:
     """Return the vision-language model of a preset.
 
@@ -104,8 +109,8 @@ def chat_of(preset: str, device: str = "auto") -> Chat:
     """
     row = preset_of(preset)
     if row.chat is None:
-        with_chat = ", ".join(name for name, other in PRESETS.items() if other.chat)
-        raise InvalidConfig("this needs a model that sees pictures", where=f"preset {preset}", fix=f"use one of {with_chat}")
+        fix = f"use one of {', '.join(presets_that_see())}"
+        raise InvalidConfig("this needs a model that sees pictures", where=f"preset {preset}", fix=fix)
     return row.chat(device)
 
 
