@@ -70,6 +70,7 @@ def test_every_document_is_in_the_index_of_the_readme() -> None:
         ("with `videoseg segment --frmats png`", "no option --frmats: videoseg segment --frmats png"),
         ("with `videoseg doctor --anchors 2`", "no option --anchors: videoseg doctor --anchors 2"),
         ("and `--frmats`", "no option --frmats: --frmats"),
+        ("over `videoseg segment\n--frmats` lines", "no option --frmats: videoseg segment\n--frmats"),
         ("```console\nmake cake\n```", "make cake"),
         ("```console\nvideoseg segmnt a.mp4 x\n```", "videoseg segmnt a.mp4 x: no verb segmnt"),
     ],

@@ -26,7 +26,7 @@ PACKAGE = ROOT / "src" / "videoseg_r1"
 ENDS_A_COMMAND = {"|", ">", ">>", "2>", "<", "&&", "||", ";", "&"}
 
 _BLOCK = re.compile(r"^ *```[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"`([^`\n]+)`")
+_CODE = re.compile(r"`((?:[^`\n]|\n(?!\n))+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FILE = re.compile(r"(?<![\w./$<-])(?![A-Z]+/)[\w.-]+(?:/[\w.-]+)*(?:\.(?:py|md|toml)\b|/(?![\w.*{<]))")
 _CITATION = re.compile(r"docs/[\w/-]+\.md(?:, (\"[^\"]+\"(?: and \"[^\"]+\")*))?")
