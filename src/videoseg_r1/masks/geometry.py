@@ -13,9 +13,9 @@ from videoseg_r1.masks.labels import nearest, resize_mask, union_of
 from videoseg_r1.types import BoolMask, Box, Point
 
 CANONICAL = 840
-"""Side of the square frame in which the negative-point reward measures (algorithm.md A.3)."""
+"""Side of the square frame in which the negative-point reward measures (docs/algorithm.md, "The canonical frame")."""
 RING_PX = 40
-"""Farthest a negative point may lie from the mask, in L1 pixels of the canonical frame (algorithm.md B.3)."""
+"""Farthest a negative point may lie from the mask, in L1 pixels of the canonical frame (docs/algorithm.md, "Negative points")."""
 
 
 def box_of(mask: BoolMask) -> Box:
@@ -31,7 +31,7 @@ def center_of(mask: BoolMask) -> Point:
 
     The edge of the picture counts as an edge of the mask, so an object that is cut off gets a point in its visible middle.
     Raises: InvalidPrompt: the mask is empty.
-    Source: peak of the Euclidean distance transform, algorithm.md A.3.
+    Source: peak of the Euclidean distance transform; docs/algorithm.md, "The canonical frame".
     """
     import cv2
 
@@ -50,7 +50,7 @@ def negative_point_of(mask: BoolMask, others: BoolMask | None = None) -> Point |
     The middle of that ring is best, and a place inside the mask's own box is worth ten pixels of distance from the middle: what
     lies there is what the box alone gets wrong. Of equals, the nearest to the middle of the box. `others`, (H, W) or (N, H, W), is
     kept clear of as well: the other targets. None when the mask is empty or nothing around it is free.
-    Source: the region of the negative-point reward, algorithm.md B.3; the choice inside it is ours.
+    Source: the region of the negative-point reward, docs/algorithm.md, "Negative points"; the choice inside it is ours.
     """
     import cv2
 
@@ -77,7 +77,7 @@ def negative_point_of(mask: BoolMask, others: BoolMask | None = None) -> Point |
 def boundary(mask: BoolMask) -> BoolMask:
     """Return the (H, W) pixels that differ from their right, lower or lower-right neighbour; the picture's edge is no boundary.
 
-    Source: Perazzi et al. 2016, contour accuracy F; datasets_metrics.md 2.2.
+    Source: Perazzi et al. 2016, contour accuracy F; docs/metrics.md, "F, contour accuracy".
     """
     edge = np.zeros(mask.shape, np.bool_)
     edge[:, :-1] |= mask[:, :-1] != mask[:, 1:]

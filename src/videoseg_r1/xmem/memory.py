@@ -1,6 +1,6 @@
 """Working and long-term memory of XMem: which frames are kept, which are condensed into prototypes, which prototypes leave.
 
-Departs from XMem in what its own code gets wrong (stage3.md, section 3): every row keeps its own key whenever its object came, the
+Departs from XMem in what its own code gets wrong (docs/algorithm.md, "XMem"): every row keeps its own key whenever its object came, the
 least used prototypes leave exactly as many as must, and frames that came with masks stay. Not here: the sensory memory (`core`).
 
 Source: Cheng and Schwing 2022 (XMem), sections 3.4 to 3.6.

