@@ -17,8 +17,7 @@ import torch
 from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
-from helpers.tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
-from helpers.tiny_vlm import make_checkpoint
+from helpers.tiny_learners import picture_recipe, text_recipe
 from videoseg_r1.lite.reader.weights_delta import add_learned
 from videoseg_r1.training.checkpoints import latest
 from videoseg_r1.training.curves import read_curve
@@ -33,21 +32,6 @@ TEN_STEPS = (
     "grpo.max_tokens=8",
     'run.stages=["grpo"]',
 )
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_llama(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp("vlm") / "vlm", "qwen2_5_vl")
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_clips(tmp_path_factory.mktemp("clips"))
 
 
 def _command(out: Path, *options: str) -> list[str]:

@@ -164,7 +164,7 @@ class TestInterruptions:
         script = f"""
             import os, signal
             from videoseg_r1.output import save as export
-            from videoseg_r1.saved import read_run
+            from videoseg_r1.output.reload import read_run
             calls = iter(range(100))
             def matte(mask, made=export.matte):
                 if next(calls) == 7:

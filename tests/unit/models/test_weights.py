@@ -23,10 +23,9 @@ _OPEN = ModelRef("open", "owner/open", "v1", "MIT", (ModelFile("model.bin"),), 7
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("VIDEOSEG_MODELS", str(tmp_path / "models"))
+def folder(monkeypatch, models_folder):
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
-    return tmp_path / "models"
+    return models_folder
 
 
 def _put(ref, content=_CONTENT):

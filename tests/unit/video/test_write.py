@@ -10,6 +10,8 @@ import av
 import numpy as np
 import pytest
 
+from helpers.pictures import painted
+from helpers.places import names_in
 from videoseg_r1.errors import (
     InvalidConfig,
     NoVideoStream,
@@ -22,18 +24,6 @@ from videoseg_r1.errors import (
 )
 from videoseg_r1.types import RgbImage
 from videoseg_r1.video import VideoWriter, open_video, write_video
-
-
-def painted(num_frames: int = 5, width: int = 64, height: int = 48) -> RgbImage:
-    frames = np.zeros((num_frames, height, width, 3), np.uint8)
-    for index in range(num_frames):
-        frames[index] = (30 + 40 * index % 200, 120, 220 - 30 * index % 200)
-    frames[:, : height // 2] //= 3
-    return frames
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def with_alpha(frames: RgbImage) -> np.ndarray:
