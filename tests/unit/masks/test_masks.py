@@ -78,9 +78,11 @@ class TestRle:
             check_rle({"size": [4, 4], "counts": large["counts"]})
 
     def test_every_mask_of_a_real_clip_survives(self, shared_data: Path) -> None:
-        for path in sorted((shared_data / "davis16_dev/Annotations/480p/paragliding-launch").glob("*.png"))[::10]:
-            mask = read_mask(path) == 1
-            assert (decode(encode(mask)) == mask).all()
+        paths = sorted((shared_data / "davis16_dev/Annotations/480p/paragliding-launch").glob("*.png"))[::10]
+        masks = [read_mask(path) == 1 for path in paths]
+        assert len(masks) == 8
+        assert all(mask.any() for mask in masks)
+        assert all((decode(encode(mask)) == mask).all() for mask in masks)
 
 
 class TestLabels:

@@ -98,6 +98,7 @@ class TestVideos:
     def test_matte_is_the_union(self, result: SegmentationResult, tmp_path: Path) -> None:
         path = result.save(tmp_path / "out", ["matte"])["matte"]
         with open_video(path) as video:
+            assert video.num_frames == NUM
             for frame in video:
                 assert ((frame.rgb[..., 0] > 127) == result.mask(frame.index)).mean() > 0.99
 
@@ -273,7 +274,10 @@ class TestSaving:
         gold = np.stack([read_mask(masks / f"{18 + i:05d}.png")[None] == 1 for i in range(6)])
         saved = result_for(path, info, gold, times).save(tmp_path, ["matte", "card"])
         with open_video(saved["matte"]) as video:
+            assert video.num_frames == 6
             assert all(((frame.rgb[..., 0] > 127) == gold[frame.index, 0]).mean() > 0.995 for frame in video)
+        with Image.open(saved["card"]) as card:
+            assert card.width == 1600
 
 
 class TestReadingBack:
@@ -298,6 +302,7 @@ class TestReadingBack:
 
     def test_png_serves_where_rle_was_not_saved(self, result: SegmentationResult, tmp_path: Path) -> None:
         result.save(tmp_path / "run", ["png", "json"])
+        assert not (tmp_path / "run" / "masks.json").exists()
         back = read_run(tmp_path / "run")
         assert all((back.label_map(i) == result.label_map(i)).all() for i in range(NUM))
 

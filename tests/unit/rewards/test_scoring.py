@@ -400,7 +400,9 @@ def test_settings_out_of_range_are_refused_by_name(setting: dict[str, Any]) -> N
 
 
 def test_settings_at_the_edge_of_their_range_are_not() -> None:
-    RewardConfig(weights=Terms(0, 0, 0, 0, 0), beta=0, floor=1, budget=0, min_think_tokens=0)
+    nothing_counts = RewardConfig(weights=Terms(0, 0, 0, 0, 0), beta=0, floor=1, budget=0, min_think_tokens=0)
+    result = score(reply_with(GOOD), ONE, nothing_counts, num_think_tokens=9999)
+    assert (result.terms.accuracy, result.length_factor, result.budget, result.total) == (3, 1, 0, 0)
 
 
 # coordinates

@@ -277,6 +277,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 def test_drawn_videos_have_the_masks_they_show(drawn_video: Callable[..., object]) -> None:
     drawn = drawn_video(num_frames=6)
     with open_video(drawn.path) as video:  # pyright: ignore[reportAttributeAccessIssue]
+        assert video.num_frames == 6
         for frame in video:
             mask = drawn.masks[frame.index]  # pyright: ignore[reportAttributeAccessIssue]
             assert frame.rgb[mask].mean(axis=0) == pytest.approx((220, 40, 40), abs=20)
