@@ -243,8 +243,7 @@ def test_when_nothing_helps_it_is_told(qwen3, monkeypatch):
 # loading
 
 
-def test_the_description_names_the_model_and_the_pinned_revision(folders, monkeypatch, tmp_path):
-    monkeypatch.setenv("VIDEOSEG_MODELS", str(tmp_path))
+def test_the_description_names_the_model_and_the_pinned_revision(folders, monkeypatch, models_folder):
     with pytest.raises(WeightsMissing, match=r"model-00001-of-00002\.safetensors as .*qwen2\.5-vl-3b"):
         load_chat("qwen2.5-vl-3b", "cpu")
     assert load_chat(folders["qwen3_vl"], "cpu").description == str(folders["qwen3_vl"])

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from helpers.tiny_learners import make_llama
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.prompts import CANONICAL, format_reply
 from videoseg_r1.rewards import DEFAULT
@@ -18,9 +17,8 @@ from videoseg_r1.types import Box, Cue
 
 
 @pytest.fixture(scope="module")
-def learner(tmp_path_factory):
-    folder = make_llama(tmp_path_factory.mktemp("llama"))
-    return load_learner(load_recipe("lite", [f"model.source={folder}", "sft.method=full"]))
+def learner(llama):
+    return load_learner(load_recipe("lite", [f"model.source={llama}", "sft.method=full"]))
 
 
 def _several():

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from helpers.tiny_learners import draw_clips
 from videoseg_r1.chat.families import family_of
 from videoseg_r1.datasets import ref_youtube_vos
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
@@ -18,11 +17,6 @@ from videoseg_r1.rewards import Truth, score
 from videoseg_r1.training.examples import ClipExamples, Example, WorldExamples, examples_of, first_scene, rows, scene_questions, scene_rows
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.types import Box
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_clips(tmp_path_factory.mktemp("clips"))
 
 
 def test_a_number_stands_for_one_example() -> None:
