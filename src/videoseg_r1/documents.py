@@ -13,7 +13,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, cast
 
@@ -38,6 +38,17 @@ def to_json(value: object) -> str:
     # lists of numbers on one line; text cannot match, as its line breaks are escapes
     text = _NUMBERS.sub(lambda found: "[" + ", ".join(found[1].split(",\n")).replace("  ", "") + "]", text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
+
+
+def to_plain(value: object) -> Any:
+    """Return dicts with text as keys, lists, text, numbers, bools and None: what reading `to_json(value)` back would give.
+
+    Raises: InvalidDocument: a value that JSON has no word for, NaN and infinity among them.
+    """
+    try:
+        return _to_plain(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidDocument("a value cannot be written as JSON", why=str(error)) from error
 
 
 def read_json(path: str | Path) -> object:
@@ -82,6 +93,44 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} is no plain value")
+
+
+def _to_plain(value: object) -> Any:
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in cast("Sequence[object]", value)]
+    if isinstance(value, dict):
+        members = cast("dict[Any, object]", value)
+        return {_member_name(key): _to_plain(item) for key, item in sorted(members.items(), key=lambda member: member[0])}
+    if value is None or isinstance(value, str | int | float):
+        return _plain_scalar(value)
+    return _to_plain(_plain(value))
+
+
+def _plain_scalar(value: str | float | None) -> str | float | bool | None:
+    """Return the value without what a subclass adds to it. Raises ValueError: NaN or infinity."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int):
+        return int(value)
+    if not math.isfinite(value):
+        raise ValueError(f"{float(value)} is not a number in JSON")
+    return float(value)
+
+
+def _member_name(key: object) -> str:
+    """Return the name that JSON gives to a key of a dict."""
+    if isinstance(key, str):
+        return _text(key)
+    if key is None or isinstance(key, int | float):
+        return json.dumps(key, allow_nan=False)
+    raise TypeError(f"{type(key).__name__} is no key of a JSON object")
+
+
+def _text(value: str) -> str:
+    """Return the text; two halves of a surrogate pair that stand together are one character, as they are in JSON."""
+    return str.__str__(value) if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _refuse_constant(name: str) -> NoReturn:

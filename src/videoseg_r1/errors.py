@@ -26,6 +26,11 @@ they enter, so a caller needs one `except VideosegError`.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+_MAX_NAMES = 24
+
 
 class VideosegError(Exception):
     """Base of all errors of this package.
@@ -69,6 +74,19 @@ class UsageError(VideosegError):
 
 class UnknownName(UsageError):
     """A preset, format, dataset or stage of this name does not exist."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
+    """Return the error for a name that no table has; `kind` says what it should name: "preset"."""
+    return UnknownName(f"no such {kind}", where=name, fix=name_hint(name, known))
+
+
+def name_hint(name: str, known: Iterable[str]) -> str:
+    """Return what a wrong name may have meant: the known name that is most like it, if any is, then the known names."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return f"{f'did you mean {near[0]}? ' if near else ''}known are {', '.join(names[:_MAX_NAMES])}{more}"
 
 
 class InvalidQuery(UsageError):

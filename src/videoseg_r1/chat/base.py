@@ -44,6 +44,10 @@ class Sampling:
     schema: Mapping[str, object] | None = None
 
 
+VOTE = Sampling(temperature=0.7, top_p=0.9)
+"""How votes, ratings and second attempts are drawn: likely replies that still differ from each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a model wrote, special tokens removed and the thinking prefix of its template restored; `complete` unless cut off."""

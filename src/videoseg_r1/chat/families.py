@@ -8,7 +8,6 @@ Source: algorithm.md E, from the code and documentation of transformers; the coo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from videoseg_r1.errors import UnknownName
+from videoseg_r1.errors import unknown_name
 from videoseg_r1.prompts import CANONICAL, Size
 from videoseg_r1.prompts.schema import THINK
 from videoseg_r1.types import RgbImage
@@ -113,7 +112,5 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 def family_of(model_type: str) -> Family:
     """Return the family of models whose configuration says this. Raises UnknownName."""
     if model_type not in FAMILIES:
-        near = difflib.get_close_matches(model_type, FAMILIES, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UnknownName("no such family of chat models", where=model_type, fix=f"{hint}known are {', '.join(FAMILIES)}")
+        raise unknown_name("family of chat models", model_type, FAMILIES)
     return FAMILIES[model_type]

@@ -25,7 +25,7 @@ except ImportError as _error:
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 """Waits for seconds."""
-Post: TypeAlias = "Callable[[Mapping[str, object]], Awaitable[Answer]]"
+Post: TypeAlias = "Callable[[Mapping[str, object]], Awaitable[HttpAnswer]]"
 """Sends a body as JSON."""
 
 _BACKOFFS_S = (1.0, 4.0)
@@ -54,7 +54,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What came back: HTTP status, body, and for how many seconds the server asks to be left alone.
 
     A status of 0 means that there was no whole answer; `content` then says why.
@@ -115,7 +115,7 @@ class Server:
         except TimeoutError as error:
             raise self.failed("the endpoint took too long", f"there was no answer within {patience.total_s:g} s") from error
 
-    def refused(self, answer: Answer) -> ModelError:
+    def refused(self, answer: HttpAnswer) -> ModelError:
         """Return the error for an answer that is none."""
         if not answer.status:
             return self.failed("the endpoint cannot be reached", _reason(answer))
@@ -129,7 +129,7 @@ class Server:
     def failed(self, what: str, why: str, fix: str = "") -> ModelError:
         return ModelError(what, where=self.url, why=why[:_SHOWN_CHARS], fix=fix)
 
-    async def _post(self, client: httpx.AsyncClient, body: Mapping[str, object]) -> Answer:
+    async def _post(self, client: httpx.AsyncClient, body: Mapping[str, object]) -> HttpAnswer:
         content = json.dumps(body).encode()
         for backoff_s in _BACKOFFS_S:
             answer = await self._attempt(client, content)
@@ -139,7 +139,7 @@ class Server:
             await self._sleep(max(answer.wait_s, backoff_s * random.uniform(0.5, 1.0)))  # noqa: S311 - it only spreads attempts
         return await self._attempt(client, content)
 
-    async def _attempt(self, client: httpx.AsyncClient, content: bytes) -> Answer:
+    async def _attempt(self, client: httpx.AsyncClient, content: bytes) -> HttpAnswer:
         received = bytearray()
         try:
             async with client.stream("POST", self.url, content=content) as response:
@@ -149,9 +149,9 @@ class Server:
                         why = f"it has more than {self._patience.max_bytes} bytes"
                         raise self.failed("the answer of the endpoint is too large", why)
         except httpx.TransportError as error:
-            return Answer(0, f"{type(error).__name__} {error}".strip().encode())
+            return HttpAnswer(0, f"{type(error).__name__} {error}".strip().encode())
         said = bytes(received).replace(self._key.encode(), b"[key]") if self._key else bytes(received)
-        return Answer(response.status_code, said, _seconds(response.headers.get("Retry-After", "")))
+        return HttpAnswer(response.status_code, said, _seconds(response.headers.get("Retry-After", "")))
 
 
 def _address(url: str, path: str) -> str:
@@ -171,7 +171,7 @@ def _address(url: str, path: str) -> str:
     return str(parsed.copy_with(path=f"{base}/{path}"))
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: HttpAnswer) -> str:
     said = " ".join(answer.content[: 4 * _SHOWN_CHARS].decode("utf-8", "replace").split())
     if not answer.status:
         return said

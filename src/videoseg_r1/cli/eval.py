@@ -10,11 +10,12 @@ import typer
 
 from videoseg_r1.cli.options import AnchorsOption, DeviceOption, PresetOption, PropagatorOption, SamplerOption, SeedOption
 from videoseg_r1.cli.outputs import check_new
-from videoseg_r1.cli.terminal import Outcome, Progress, Terminal
+from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import UsageError
 
 if TYPE_CHECKING:
     from videoseg_r1.evaluation import Row
+    from videoseg_r1.types import Progress
 
 
 def evaluate(

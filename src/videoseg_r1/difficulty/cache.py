@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +16,8 @@ import platformdirs
 
 from videoseg_r1.difficulty.levels import Difficulty, difficulty_of
 from videoseg_r1.documents import build, check_schema, read_json, to_json
-from videoseg_r1.errors import InvalidDocument, OutputError
+from videoseg_r1.errors import InvalidDocument
+from videoseg_r1.files import write_whole
 from videoseg_r1.models.weights.files import sha256_of
 
 _SCHEMA = "videoseg-rating/1"
@@ -63,16 +62,8 @@ class RatingCache:
 
     def put(self, key: RatingKey, difficulty: Difficulty) -> None:
         """Remember the ratings, whole or not at all; an imputed difficulty has none to remember. Raises OutputError: the disk."""
-        target = self.folder / key.file_name
-        temporary = target.with_name(f".{uuid.uuid4().hex}")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(to_json({"schema": _SCHEMA, **asdict(_Entry(key, difficulty.ratings))}), encoding="utf-8")
-            temporary.replace(target)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise OutputError("a rating cannot be remembered", where=str(target), why=error.strerror or str(error)) from error
+        document = to_json({"schema": _SCHEMA, **asdict(_Entry(key, difficulty.ratings))})
+        write_whole(self.folder / key.file_name, document, "a rating cannot be stored")
 
 
 def content_hash(path: Path) -> str:

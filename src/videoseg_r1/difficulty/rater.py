@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from videoseg_r1.chat.base import Chat, Message, Sampling, labelled
+from videoseg_r1.chat.base import VOTE, Chat, Message, Sampling, labelled
 from videoseg_r1.config import Limits
 from videoseg_r1.difficulty.cache import RatingCache, RatingKey, content_hash
 from videoseg_r1.difficulty.levels import RATINGS, Difficulty, difficulty_of
@@ -22,7 +22,6 @@ from videoseg_r1.video.indices import uniform
 
 _NUM_FRAMES = 8
 _NUM_RETRIES = 2
-_TEMPERATURE, _TOP_P = 0.7, 0.9
 _MAX_TOKENS = 512
 _EXAMPLE = json.dumps(dict(zip(RATINGS, (3, 6, 2, 8, 5), strict=True)))
 _SCHEMA = {
@@ -99,7 +98,7 @@ class Rater:
 def _attempts() -> Iterator[Sampling]:
     yield Sampling(max_tokens=_MAX_TOKENS, schema=_SCHEMA)
     for seed in range(1, _NUM_RETRIES + 1):
-        yield Sampling(_TEMPERATURE, _TOP_P, _MAX_TOKENS, seed, _SCHEMA)
+        yield replace(VOTE, max_tokens=_MAX_TOKENS, seed=seed, schema=_SCHEMA)
 
 
 def _hashed(video: Path) -> str:

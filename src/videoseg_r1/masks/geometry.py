@@ -10,10 +10,8 @@ import numpy.typing as npt
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks.labels import nearest, resize_mask, union_of
-from videoseg_r1.types import BoolMask, Box, Point
+from videoseg_r1.types import CANONICAL, BoolMask, Box, Point
 
-CANONICAL = 840
-"""Side of the square frame in which the negative-point reward measures (algorithm.md A.3)."""
 RING_PX = 40
 """Farthest a negative point may lie from the mask, in L1 pixels of the canonical frame (algorithm.md B.3)."""
 
@@ -58,8 +56,8 @@ def negative_point_of(mask: BoolMask, others: BoolMask | None = None) -> Point |
         return None
     taken = mask if others is None else mask | union_of(others.reshape(-1, *mask.shape))
     height, width = mask.shape
-    rows, columns = nearest(height, CANONICAL), nearest(width, CANONICAL)
-    free = ~resize_mask(taken, (CANONICAL, CANONICAL))
+    rows, columns = nearest(height, CANONICAL[1]), nearest(width, CANONICAL[0])
+    free = ~resize_mask(taken, CANONICAL)
     distance = cv2.distanceTransform(free.astype(np.uint8), cv2.DIST_L1, 3)
     box = box_of(mask)
     in_box = ((rows >= box.y1) & (rows < box.y2))[:, None] & ((columns >= box.x1) & (columns < box.x2))

@@ -7,7 +7,6 @@ Not covered: reading whole folders (`export.load_masks`, `datasets`).
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -16,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from videoseg_r1.errors import InvalidDocument, LimitExceeded, OutputError, ShapeMismatch, SourceNotFound
+from videoseg_r1.errors import InvalidDocument, LimitExceeded, ShapeMismatch, SourceNotFound
+from videoseg_r1.files import write_whole
 from videoseg_r1.masks.rle import MAX_PIXELS
 from videoseg_r1.types import BoolMask
 
@@ -80,19 +80,11 @@ def union_of(masks: BoolMask) -> BoolMask:
 def write_label_png(path: str | Path, labels: LabelMap, palette: npt.NDArray[np.uint8] = DAVIS_PALETTE) -> None:
     """Write a label map as an indexed PNG, atomically. `palette` is (256, 3) uint8. Raises OutputError."""
     _require_picture(labels)
-    target = Path(path)
     picture = Image.fromarray(np.ascontiguousarray(labels, np.uint8)).convert("P")
     picture.putpalette(palette.tobytes())
     encoded = io.BytesIO()
     picture.save(encoded, format="PNG")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(encoded.getvalue())
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        fix = "free some space or choose a writable folder"
-        raise OutputError("The mask could not be written", where=str(target), why=str(error), fix=fix) from error
+    write_whole(Path(path), encoded.getvalue(), "the mask cannot be written")
 
 
 def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> LabelMap:

@@ -15,7 +15,7 @@ import torch
 
 from videoseg_r1.errors import InvalidConfig, ResourceError
 
-Result = TypeVar("Result")
+_T = TypeVar("_T")
 
 _KINDS = ("cpu", "cuda", "mps")
 # what PyTorch's other backends say in a plain RuntimeError
@@ -119,7 +119,7 @@ class MemoryLadder:
         self._steps = steps
         self.notes: list[str] = []
 
-    def run(self, work: Callable[[], Result]) -> Result:
+    def run(self, work: Callable[[], _T]) -> _T:
         """Return what the work returns. Raises ResourceError: no step is left."""
         while True:
             try:

@@ -24,10 +24,10 @@ from videoseg_r1.models.pretrained import Network
 from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.types import RgbImage
 
-Result = TypeVar("Result")
-Kind: TypeAlias = Literal["image", "video"]
+_T = TypeVar("_T")
+Sam2Kind: TypeAlias = Literal["image", "video"]
 
-_CLASSES: dict[tuple[str, Kind], str] = {
+_CLASSES: dict[tuple[str, Sam2Kind], str] = {
     ("sam2", "image"): "Sam2Model",
     ("sam2_video", "image"): "Sam2Model",
     ("sam2_video", "video"): "Sam2VideoModel",
@@ -73,7 +73,7 @@ class Sam2Engine:
         again = (f"{self.name}: {self._retried} frames computed again in float32: not finite in {self.dtype}",) if self._retried else ()
         return (*self._ladder.notes, *again)
 
-    def run(self, work: Callable[[], Result]) -> Result:
+    def run(self, work: Callable[[], _T]) -> _T:
         """Return what the work returns; with less memory each time that it runs out. Raises ResourceError."""
         return self._ladder.run(work)
 
@@ -85,7 +85,7 @@ class Sam2Engine:
         )
         return prepared["pixel_values"]
 
-    def finite(self, compute: Callable[[], Result], is_finite: Callable[[Result], bool]) -> Result:
+    def finite(self, compute: Callable[[], _T], is_finite: Callable[[_T], bool]) -> _T:
         """Return what is computed in the engine's precision, or once more in float32 when that is not finite.
 
         Raises: ModelError: it is not finite in float32 either.
@@ -151,7 +151,7 @@ def at_size(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)[0, 0]
 
 
-def load_engine(source: str | Path, kind: Kind, device: str = "auto") -> Sam2Engine:
+def load_engine(source: str | Path, kind: Sam2Kind, device: str = "auto") -> Sam2Engine:
     """Return a SAM 2 or EdgeTAM network with its weights.
 
     Args:
@@ -165,10 +165,10 @@ def load_engine(source: str | Path, kind: Kind, device: str = "auto") -> Sam2Eng
     placement = choose_placement(device)
     from transformers import Sam2Processor
 
-    return Sam2Engine(load_network(folder, kind), pretrained.load_processor(Sam2Processor, folder), placement, name=name)
+    return Sam2Engine(load_sam2(folder, kind), pretrained.load_processor(Sam2Processor, folder), placement, name=name)
 
 
-def load_network(folder: Path, kind: Kind) -> Network:
+def load_sam2(folder: Path, kind: Sam2Kind) -> Network:
     """Return the network in a folder, in float32 on the CPU. Raises ModelError."""
     import transformers
 

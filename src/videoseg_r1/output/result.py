@@ -5,7 +5,6 @@ Masks stay run lengths in a `MaskSpool` until somebody asks for a frame. Not her
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from videoseg_r1.config import Limits
-from videoseg_r1.documents import to_json
+from videoseg_r1.documents import to_plain
 from videoseg_r1.errors import SourceNotFound, UsageError
 from videoseg_r1.masks import LabelMap, MaskSpool, Rle, box_of, label_map, union_of
 from videoseg_r1.output.trace import Trace
@@ -140,7 +139,7 @@ class SegmentationResult:
             "timings_s": self.timings_s,
             "notes": self.notes,
         }
-        return json.loads(to_json(document))
+        return to_plain(document)
 
     def save(
         self, folder: str | Path, formats: Sequence[str] = ("overlay", "png", "rle", "json"), overwrite: bool = False

@@ -5,13 +5,12 @@ It holds no times, so the same input, settings and seed give the same bytes. Not
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from videoseg_r1.documents import at, build, check_schema, read_json, to_json
+from videoseg_r1.documents import at, build, check_schema, read_json, to_json, to_plain
 from videoseg_r1.errors import InvalidDocument
 from videoseg_r1.masks import Rle, check_rle
 from videoseg_r1.types import Anchor, KeyframePick, Reasoning, TrackEvent
@@ -62,11 +61,14 @@ class Trace:
 
     def to_json(self) -> str:
         """Return the canonical JSON text: equal traces give equal bytes. Raises InvalidDocument: a setting is no plain value."""
-        return to_json({"schema": TRACE_SCHEMA, **vars(self)})
+        return to_json(self._document())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the trace as plain data, exactly as its JSON reads."""
-        return json.loads(self.to_json())
+        return to_plain(self._document())
+
+    def _document(self) -> dict[str, object]:
+        return {"schema": TRACE_SCHEMA, **vars(self)}
 
     @classmethod
     def from_dict(cls, value: object, where: str = "") -> Trace:

@@ -9,7 +9,7 @@ rewards. No torch. A query may still try to persuade a model; what is guaranteed
 
 from videoseg_r1.prompts.parser import Answer, FailureKind, Mode, ParseFailure, parse_reply, read_answer
 from videoseg_r1.prompts.queries import clean_query, neutralize_tags
-from videoseg_r1.prompts.schema import CANONICAL, MAX_ANSWER_CHARS, MAX_OBJECTS, Size
+from videoseg_r1.prompts.schema import MAX_ANSWER_CHARS, MAX_OBJECTS
 from videoseg_r1.prompts.templates import (
     DIFFICULTY,
     FORMAT_REMINDER,
@@ -26,6 +26,7 @@ from videoseg_r1.prompts.templates import (
 )
 from videoseg_r1.prompts.votes import parse_interval, parse_numbers, parse_position, parse_ratings
 from videoseg_r1.prompts.writer import format_reply
+from videoseg_r1.types import CANONICAL, Size
 
 __all__ = [
     "CANONICAL",

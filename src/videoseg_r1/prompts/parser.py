@@ -19,8 +19,8 @@ from itertools import islice
 from typing import Literal, TypeAlias, cast
 
 from videoseg_r1.prompts.items import read_cue
-from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, CANONICAL, MAX_ANSWER_CHARS, MAX_OBJECTS, THINK, THINK_END, Size, pixels_per_unit
-from videoseg_r1.types import Cue, Reasoning
+from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, MAX_ANSWER_CHARS, MAX_OBJECTS, THINK, THINK_END, pixels_per_unit
+from videoseg_r1.types import CANONICAL, Cue, Reasoning, Size
 
 Mode: TypeAlias = Literal["lenient", "strict"]
 FailureKind: TypeAlias = Literal["empty", "no_answer", "too_long", "too_deep", "bad_json", "not_a_list", "no_usable_object"]

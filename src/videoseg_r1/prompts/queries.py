@@ -6,9 +6,8 @@ import logging
 import re
 import unicodedata
 
+from videoseg_r1.config import MAX_QUERY_CHARS
 from videoseg_r1.errors import InvalidQuery
-
-MAX_QUERY_CHARS = 512
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _TAG = re.compile(r"<([^<>‹›\s]{1,64})>")

@@ -5,7 +5,6 @@ Not here: the choice of the target frame, and the budget's derivation from the d
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from videoseg_r1.documents import build, to_json
+from videoseg_r1.documents import build, to_plain
 from videoseg_r1.errors import InvalidDocument, ShapeMismatch
 from videoseg_r1.masks import Rle, box_of, center_of, check_rle, encode, resize_mask, union_of
 from videoseg_r1.masks.geometry import RING_PX
@@ -61,7 +60,7 @@ class Truth:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain lists, numbers and text, for a column of a data set."""
-        return cast("dict[str, object]", json.loads(to_json(self)))
+        return cast("dict[str, object]", to_plain(self))
 
     @classmethod
     def from_dict(cls, value: object, where: str = "") -> Truth:

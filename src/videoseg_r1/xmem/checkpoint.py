@@ -29,14 +29,14 @@ RESNET18_STAGES = (("layer1", 64, 2), ("layer2", 128, 2), ("layer3", 256, 2))
 EXPANSION = 4
 """Output over inner channels of a bottleneck."""
 
-Source: TypeAlias = str | Path | Mapping[str, torch.Tensor] | Mapping[str, npt.NDArray[np.generic]]
+CheckpointSource: TypeAlias = str | Path | Mapping[str, torch.Tensor] | Mapping[str, npt.NDArray[np.generic]]
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 _MASK_STEM = "value_encoder.conv1.weight"
 _NUM_LISTED = 10
 
 
-def read_checkpoint(source: Source) -> dict[str, torch.Tensor]:
+def read_checkpoint(source: CheckpointSource) -> dict[str, torch.Tensor]:
     """Return the checked tensors of a checkpoint: float32, except the counters of the batch norms.
 
     A single-object checkpoint gets a zero channel for the mask of the others, as in the original.

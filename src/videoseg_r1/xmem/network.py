@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 
 from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.xmem.checkpoint import FEATURE_DIM, RESNET18_STAGES, RESNET50_STAGES, SENSORY_DIM, Source, read_checkpoint
+from videoseg_r1.xmem.checkpoint import FEATURE_DIM, RESNET18_STAGES, RESNET50_STAGES, SENSORY_DIM, CheckpointSource, read_checkpoint
 from videoseg_r1.xmem.layers import Convolution, Fuser, ResNetBlock, Upsampler, Weights, update_sensory
 
-STRIDE = 16
+KEY_STRIDE = 16
 """Pixels per position of keys, values and sensory state; frames are padded to a multiple of it."""
 Precision: TypeAlias = torch.dtype | Literal["auto"]
 
@@ -78,7 +78,7 @@ class XMem:
         self._update = decoder.conv("hidden_update.transform")
 
     @classmethod
-    def from_checkpoint(cls, source: Source, *, device: torch.device | str = "cpu", dtype: Precision = torch.float32) -> XMem:
+    def from_checkpoint(cls, source: CheckpointSource, *, device: torch.device | str = "cpu", dtype: Precision = torch.float32) -> XMem:
         """Return the network with the weights of an official checkpoint.
 
         Args:
@@ -185,7 +185,7 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if amx else torch.float32
 
 
-def aggregate(probabilities: torch.Tensor) -> torch.Tensor:
+def with_background(probabilities: torch.Tensor) -> torch.Tensor:
     """Return (N + 1, H, W), background first, summing to 1, from one probability (N, H, W) per object.
 
     Source: soft aggregation of STM (Oh et al. 2019): softmax of the log odds, the background being what no object claims.

@@ -15,7 +15,8 @@ from typing import Literal, TypeAlias
 
 import platformdirs
 
-from videoseg_r1.errors import OutputError, WeightsMissing
+from videoseg_r1.errors import WeightsMissing
+from videoseg_r1.files import write_whole
 from videoseg_r1.models.weights.table import ModelFile, ModelRef
 
 State: TypeAlias = Literal["ok", "trusted", "missing", "damaged"]
@@ -108,14 +109,7 @@ def check(path: Path, file: ModelFile) -> str:
 
 def record(path: Path, sha256: str) -> None:
     """Write the hash of a file beside it, whole or not at all. Raises OutputError."""
-    target = _record_of(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        temporary.write_text(f"{sha256}  {path.name}\n", encoding="ascii")
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError("the hash of a file cannot be recorded", where=str(target), why=error.strerror or str(error)) from error
+    write_whole(_record_of(path), f"{sha256}  {path.name}\n", "the hash of a file cannot be recorded")
 
 
 def sha256_of(path: Path) -> str:

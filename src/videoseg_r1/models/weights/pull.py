@@ -14,16 +14,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO
 
 from filelock import FileLock, Timeout
 
 from videoseg_r1.errors import ModelError, OutputError, ResourceError
+from videoseg_r1.files import output_errors
 from videoseg_r1.models.weights.files import by_hand, check, folder_of, missing_files, record, sha256_of, verify_file
 from videoseg_r1.models.weights.table import ModelFile, ModelRef
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (file, megabytes done, megabytes in all)."""
+from videoseg_r1.types import Progress
 
 _TIMEOUT_S = 30.0
 _BLOCK = 1 << 20
@@ -37,25 +36,24 @@ def pull(ref: ModelRef, *, progress: Progress | None = None, opener: urllib.requ
 
     Args:
         ref: the model.
-        progress: see `Progress`.
+        progress: called with the file, megabytes done and megabytes in all; see `Progress`.
         opener: what opens addresses; by default one that follows https only.
     Returns: the files, each whole and with the pinned hash, or with the first hash recorded beside it.
     Raises: ModelError: no network, gone, or not the pinned content. OutputError: disk. ResourceError: another pull is running.
     """
     folder = folder_of(ref)
     partial = folder / ".partial"
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock", timeout=0):
-            for file in ref.files:
-                if not verify_file(ref, file).good:
-                    _check_space(folder, file)
-                    _take(_fetch(ref, file, partial, progress, opener or https_only()), folder / file.name, ref, file)
-            shutil.rmtree(partial)
-    except Timeout as error:
-        raise ResourceError("another pull of this model is running", where=str(folder), fix="wait for it to end") from error
-    except OSError as error:  # what goes wrong on the way here is mapped already: this is the disk
-        raise OutputError("weights cannot be written", where=str(folder), why=error.strerror or str(error)) from error
+    with output_errors("weights cannot be written", folder):  # errors of the network are mapped inside, what is left is the disk
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock", timeout=0):
+                for file in ref.files:
+                    if not verify_file(ref, file).good:
+                        _check_space(folder, file)
+                        _take(_fetch(ref, file, partial, progress, opener or https_only()), folder / file.name, ref, file)
+                shutil.rmtree(partial)
+        except Timeout as error:
+            raise ResourceError("another pull of this model is running", where=str(folder), fix="wait for it to end") from error
     return [folder / file.name for file in ref.files]
 
 
@@ -123,7 +121,7 @@ def _take(fetched: Path, target: Path, ref: ModelRef, file: ModelFile) -> None:
         )
     if file.sha256 is None:
         record(target, sha256_of(fetched))
-    fetched.replace(target)
+    fetched.replace(target)  # not `files.staged`: what was fetched must outlive a failure, to be resumed
 
 
 def _check_space(folder: Path, file: ModelFile) -> None:

@@ -6,13 +6,9 @@ Those of the Qwen models are as others published them for these commits.
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
-
-from videoseg_r1.errors import UnknownName
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,32 +214,3 @@ MODELS: dict[str, ModelRef] = {
         ),
     )
 }
-
-PRESET_MODELS: dict[str, tuple[str, ...]] = {
-    "lite": (),
-    "lite-matcher": (),
-    "3b": ("qwen2.5-vl-3b", "sam2.1-large", "xmem"),
-    "7b": ("qwen2.5-vl-7b", "sam2.1-large", "xmem"),
-    "qwen3-vl-2b": ("qwen3-vl-2b", "sam2.1-large", "xmem"),
-    "qwen3-vl-4b": ("qwen3-vl-4b", "sam2.1-large", "xmem"),
-    "qwen3-vl-8b": ("qwen3-vl-8b", "sam2.1-large", "xmem"),
-    "endpoint": (),
-}
-"""What each preset needs, in the order language model, segmenter, propagator; nothing where the weights come with the package."""
-
-
-def find_models(names: Iterable[str]) -> list[ModelRef]:
-    """Return the models of these names, each once; a preset stands for what it needs.
-
-    Raises: UnknownName: neither a preset nor a model.
-    """
-    found: dict[str, ModelRef] = {}
-    for name in names:
-        if name not in MODELS and name not in PRESET_MODELS:
-            known = [*PRESET_MODELS, *MODELS]
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UnknownName("no such preset or model", where=name, fix=f"{hint}known are {', '.join(known)}")
-        for model in PRESET_MODELS.get(name, (name,)):
-            found[model] = MODELS[model]
-    return list(found.values())
