@@ -1,7 +1,7 @@
 """JSON documents: one canonical way to write plain values, and strict reading back into frozen dataclasses.
 
-Reading trusts nothing: every value must have the type its field declares, and an error names the path to the value. Unknown keys
-are ignored, so newer documents of the same schema stay readable. Not covered: configuration (`config`, TOML and pydantic).
+What is read is untrusted: every value must have the type its field declares, and an error names the path to the value. Unknown keys
+are ignored, so newer documents of the same schema stay readable. Not here: configuration (`config`, TOML and pydantic).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def to_json(value: object) -> str:
     try:
         text = json.dumps(value, default=_plain, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=2)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidDocument("A value cannot be written as JSON", why=str(error)) from error
+        raise InvalidDocument("a value cannot be written as JSON", why=str(error)) from error
     # lists of numbers on one line; text cannot match, as its line breaks are escapes
     text = _NUMBERS.sub(lambda found: "[" + ", ".join(found[1].split(",\n")).replace("  ", "") + "]", text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
@@ -56,9 +56,9 @@ def read_json(path: str | Path) -> object:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as error:
-        raise SourceNotFound("The document cannot be read", where=str(path), why=error.strerror or str(error)) from error
+        raise SourceNotFound("the document cannot be read", where=str(path), why=error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise InvalidDocument("Not a JSON document", where=str(path), why=str(error)) from error
+        raise InvalidDocument("not a JSON document", where=str(path), why=str(error)) from error
 
 
 def build(kind: type[_T], value: object, where: str = "") -> _T:
@@ -79,7 +79,7 @@ def check_schema(value: object, schema: str, where: str = "") -> dict[str, Any]:
     found = cast("dict[str, Any]", value).get("schema") if isinstance(value, dict) else None
     if found != schema:
         fix = "was it written by another version, or is it another kind of file?"
-        raise InvalidDocument("A document of another kind", where=where, why=f"schema is {found!r}, expected {schema!r}", fix=fix)
+        raise InvalidDocument("this is another kind of document", where=where, why=f"schema is {found!r}, expected {schema!r}", fix=fix)
     return cast("dict[str, Any]", value)
 
 
@@ -175,7 +175,7 @@ def _members(kind: Any, members: dict[str, Any], path: str) -> Any:
     optional = {name for name, default in getattr(kind, "__dataclass_fields__", {}).items() if _has_default(default)}
     for name in hints:
         if name not in members and name not in optional:
-            raise InvalidDocument("A key is missing", where=at(path, name), fix="add it, or make the document anew")
+            raise InvalidDocument("a key is missing", where=at(path, name), fix="add it, or create the document again")
     return kind(**{name: _build(hint, members[name], at(path, name)) for name, hint in hints.items() if name in members})
 
 
@@ -197,4 +197,4 @@ def _key(kind: Any, key: str, path: str) -> Any:
 def _wrong(path: str, kind: Any, value: object) -> InvalidDocument:
     shown = repr(value)
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
-    return InvalidDocument("A value is not what it should be", where=path, why=f"expected {name}, found {shown[:60]}")
+    return InvalidDocument("a value has the wrong type", where=path, why=f"expected {name}, found {shown[:60]}")

@@ -67,7 +67,7 @@ class VideosegError(Exception):
 
 
 class UsageError(VideosegError):
-    """The call itself is wrong."""
+    """The call itself is wrong: an unknown name, an invalid value, or an output that exists."""
 
     exit_code, http_status = 2, 400
 

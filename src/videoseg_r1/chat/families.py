@@ -1,9 +1,9 @@
 """Families of vision-language models: the size at which pictures are fed, and the grid on which replies are written.
 
-Nobody else knows a family's sizes, coordinates or template switches. Which convention a reply follows is decided by the family alone,
-never by its numbers: 840 can be a pixel or a thousandth. Not here: running a model (`local`, `endpoint`), reading replies (`prompts`).
+Only this module knows a family's sizes, coordinates and template switches. The convention of a reply follows from the family, never
+from its numbers: 840 can be a pixel or a thousandth. Not here: running a model (`local`, `endpoint`), reading replies (`prompts`).
 
-Source: algorithm.md E, from the code and documentation of transformers; the coordinates of Qwen3.5 are a third party's word.
+Source: algorithm.md E, from the code and documentation of transformers; the coordinates of Qwen3.5 follow an unofficial source.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RELATIVE: Size = (1000, 1000)
 
 @dataclass(frozen=True)
 class Family:
-    """What distinguishes a family.
+    """What is specific to a family.
 
     Attributes:
         name: `model_type` of its configuration.

@@ -1,6 +1,6 @@
-"""Ratings remembered on disk, by the content of the video, the query and the rater: one small JSON file each.
+"""A cache of ratings on disk, by the content of the video, the query and the rater: one small JSON file per rating.
 
-A file is written under another name and then renamed, so processes that share the folder need no lock: whoever comes last wins, with
+Files appear whole (`files`), so processes that share the folder need no lock: the last writer wins, with
 the same content. A file that is damaged counts as not there. Not here: what is rated (`rater`).
 """
 
@@ -25,7 +25,7 @@ _SCHEMA = "videoseg-rating/1"
 
 @dataclass(frozen=True, slots=True)
 class RatingKey:
-    """What a rating is about. `video` is the SHA-256 of its content, `rater` names the model and the prompt."""
+    """The key of a rating. `video` is the SHA-256 of its content, `rater` names the model and the prompt."""
 
     video: str
     query: str
@@ -50,18 +50,18 @@ class RatingCache:
         self.folder = folder or platformdirs.user_cache_path("videoseg") / "ratings"
 
     def get(self, key: RatingKey) -> Difficulty | None:
-        """Return what is remembered, None if nothing is. Raises InvalidDocument: the file is damaged."""
+        """Return the stored ratings, None if there are none. Raises InvalidDocument: the file is damaged."""
         path = self.folder / key.file_name
         if not path.is_file():
             return None
         entry = build(_Entry, check_schema(read_json(path), _SCHEMA, str(path)), str(path))
         found = difficulty_of(entry.ratings)
         if entry.key != key or found.imputed:
-            raise InvalidDocument("An entry of the cache is not what it should be", where=str(path))
+            raise InvalidDocument("an entry of the cache of ratings does not fit its name", where=str(path))
         return found
 
     def put(self, key: RatingKey, difficulty: Difficulty) -> None:
-        """Remember the ratings, whole or not at all; an imputed difficulty has none to remember. Raises OutputError: the disk."""
+        """Store the ratings of a difficulty that is not imputed, whole or not at all. Raises OutputError: they cannot be written."""
         document = to_json({"schema": _SCHEMA, **asdict(_Entry(key, difficulty.ratings))})
         write_whole(self.folder / key.file_name, document, "a rating cannot be stored")
 

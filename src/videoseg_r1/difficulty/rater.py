@@ -1,6 +1,6 @@
 """Ratings by a chat model: it sees eight frames and the query, and answers with five numbers.
 
-Source: the paper rates offline with a vision-language model; frames, prompt and what happens to bad replies are ours, algorithm.md B.4.
+Source: the paper rates offline with a vision-language model; frames, prompt and the handling of bad replies are ours, algorithm.md B.4.
 Not here: what follows from the numbers (`levels`).
 """
 
@@ -37,7 +37,7 @@ class Rater:
 
     Args:
         chat: the model.
-        cache: where ratings are remembered; None remembers none.
+        cache: where ratings are stored; None stores none.
         limits: how large a video may be.
     """
 
@@ -50,7 +50,7 @@ class Rater:
         return f"{self._chat.description}, {DIFFICULTY.id} {DIFFICULTY.sha256[:12]}"
 
     def rate(self, video: str | Path, query: str) -> Difficulty:
-        """Return how hard a query is for a video, a file or a folder of frames; remembered unless it had to be imputed.
+        """Return how hard a query is for a video, a file or a folder of frames; it is stored unless it had to be imputed.
 
         Raises: InvalidQuery. InputError: the video cannot be read. ModelError, ResourceError: the model failed.
         """

@@ -1,4 +1,7 @@
-"""A store for the masks of a whole video that takes a few dozen bytes of memory per frame, whatever the masks look like."""
+"""A store for the masks of a whole video: run lengths in a temporary file, a few dozen bytes of memory per frame.
+
+Not here: the run lengths themselves (`rle`), what tracks are made of them (`output.result`).
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ class MaskSpool:
         expected = (self.num_objects, *self.size[::-1])
         if masks.shape != expected or (confidence is not None and len(confidence) != self.num_objects):
             why = f"masks {masks.shape} where {expected} is due, or as many confidences"
-            raise ShapeMismatch("These masks do not fit the video", where=f"frame {frame_index}", why=why)
+            raise ShapeMismatch("these masks do not fit the video", where=f"frame {frame_index}", why=why)
         if frame_index < 0:
             raise UsageError("a frame index must not be negative", where=f"frame {frame_index}")
         coded = [to_counts(mask) if mask.any() else b"" for mask in masks]
@@ -108,7 +111,7 @@ class MaskSpool:
 
     def _slot(self, object_index: int, frame_index: int) -> int:
         if not 0 <= object_index < self.num_objects:
-            raise UsageError("There is no such object", where=f"object {object_index}", why=f"{self.num_objects} are kept")
+            raise UsageError("there is no such object", where=f"object {object_index}", why=f"{self.num_objects} are kept")
         return frame_index * self.num_objects + object_index
 
     def _grow(self, num_frames: int) -> None:
@@ -124,7 +127,7 @@ class MaskSpool:
             self._file.flush()
         except OSError as error:
             fix = "free some space, or point TMPDIR to a folder that has some"
-            raise OutputError("The masks could not be stored", where=f"frame {frame_index}", why=str(error), fix=fix) from error
+            raise OutputError("the masks could not be stored", where=f"frame {frame_index}", why=str(error), fix=fix) from error
 
     def _read(self, object_index: int, frame_index: int) -> bytes:
         slot = self._slot(object_index, frame_index)

@@ -1,4 +1,4 @@
-"""Where a model runs, in which precision, and what is given up, step by step, when memory runs out.
+"""The device and precision a model runs in, and the fallback steps when memory runs out.
 
 Not here: which steps a model can take (`sam2`), and several devices at once.
 """
@@ -50,7 +50,7 @@ def choose_placement(name: str = "auto") -> Placement:
         raise InvalidConfig("no such device", where=name, fix="use auto, cpu, cuda, cuda:1 or mps")
     why = _trouble(name)
     if why:
-        raise InvalidConfig("this device cannot be used", where=name, why=why, fix="use --device auto, or mend the driver")
+        raise InvalidConfig("this device cannot be used", where=name, why=why, fix="use --device auto, or repair the driver")
     device = torch.device(name)
     return Placement(device, _precision(device))
 
@@ -91,14 +91,14 @@ def _precision(device: torch.device) -> torch.dtype:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether this is memory that ran out, on any device."""
+    """Return whether the error says that memory ran out, on any device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def free_cache() -> None:
-    """Give back what PyTorch holds for later."""
+    """Return the memory that PyTorch caches to the device."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -107,11 +107,11 @@ def free_cache() -> None:
 
 
 class MemoryLadder:
-    """Runs work again, one step poorer each time, when memory runs out.
+    """Repeats work when memory runs out, after taking one step that needs less each time.
 
     Args:
         what: what is being run, for the error.
-        steps: does the next step when asked for its next item, and yields what it did. Steps are not taken back.
+        steps: an iterator that takes the next step when it is advanced, and yields a description of it. Steps are not undone.
     """
 
     def __init__(self, what: str, steps: Iterator[str]) -> None:

@@ -1,7 +1,7 @@
 """A SAM 2 network on a device: loading, preparing pictures, precision, and smaller steps when memory runs out.
 
 The networks are those of transformers (SAM 2 and EdgeTAM, for pictures and for video); weights come from a folder, as safetensors,
-and no code comes with them. Not here: what is asked of the network (`stages.segmentation.sam2`, `stages.propagation.sam2`).
+and no code comes with them. Not here: how the network is used (`stages.segmentation.sam2`, `stages.propagation.sam2`).
 
 Source: Ravi et al. 2024 (SAM 2), Zhou et al. 2025 (EdgeTAM).
 """
@@ -69,12 +69,12 @@ class Sam2Engine:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was given up on the way, for the trace: steps taken for memory, frames computed again in float32."""
+        """Notes for the user on degraded operation: steps taken when memory ran out, frames computed again in float32."""
         again = (f"{self.name}: {self._retried} frames computed again in float32: not finite in {self.dtype}",) if self._retried else ()
         return (*self._ladder.notes, *again)
 
     def run(self, work: Callable[[], _T]) -> _T:
-        """Return what the work returns; with less memory each time that it runs out. Raises ResourceError."""
+        """Return what the work returns; each time memory runs out it is repeated with less. Raises ResourceError."""
         return self._ladder.run(work)
 
     def pixels(self, rgb: RgbImage) -> torch.Tensor:
@@ -175,7 +175,7 @@ def load_sam2(folder: Path, kind: Sam2Kind) -> Network:
     settings = pretrained.read_config(folder)
     model_type = str(settings.pop("model_type", None))
     if (model_type, kind) not in _CLASSES:
-        raise ModelError("this is no SAM 2 or EdgeTAM network", where=str(folder), why=f"config.json says {model_type}, for {kind}")
+        raise ModelError("this is not a SAM 2 or EdgeTAM network", where=str(folder), why=f"config.json says {model_type}, for {kind}")
     network_class: Any = getattr(transformers, _CLASSES[model_type, kind])
     network = pretrained.load_network(network_class, folder, config=lambda: network_class.config_class.from_dict(settings))
     unusable = [f"{key}: not finite" for key, value in network.state_dict().items() if not bool(torch.isfinite(value).all())]

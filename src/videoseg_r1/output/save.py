@@ -1,8 +1,8 @@
-"""Write a result in any format of EXPORTS.
+"""Writes a result in any format of EXPORTS.
 
 Everything is made in a hidden folder beside its place and moved there when all of it is complete, so nothing half-written is ever
 seen and a failure leaves nothing behind. A process that is killed leaves that folder, `.saving-*`, which may be deleted. Formats with
-pictures share one pass over the video; memory does not grow with its length. Not covered: reading back (`reload`), benchmark archives
+pictures share one pass over the video; memory does not grow with its length. Not here: reading back (`reload`), benchmark archives
 (`evaluation`).
 """
 
@@ -37,7 +37,7 @@ Push: TypeAlias = Callable[[Frame, BoolMask], None]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One format: exactly one of `write`, for what needs no pictures, and `sink`, which is given every frame, is there."""
+    """A format. It has exactly one of `write`, which needs no pictures, and `sink`, which is given every frame."""
 
     name: str
     description: str
@@ -92,7 +92,7 @@ def checked_exports(folder: Path, formats: Sequence[str], *, overwrite: bool = F
 
 
 def _publish(staging: Path, targets: Iterable[Path]) -> None:
-    """Move finished outputs to their places; on failure take back those that stood in nobody's place."""
+    """Move finished outputs to their places; on failure remove those that replaced nothing."""
     new = list[Path]()
     try:
         for target in targets:
@@ -135,7 +135,7 @@ def _write_pictures(result: SegmentationResult, staging: Path, exports: Sequence
 
 def _other_video(result: SegmentationResult, source: str, why: str) -> ShapeMismatch:
     expected = f"{result.num_frames} frames of {result.size[0]} x {result.size[1]} were segmented"
-    return ShapeMismatch("This is not the video that was segmented", where=source, why=f"{why}; {expected}")
+    return ShapeMismatch("this is not the video that was segmented", where=source, why=f"{why}; {expected}")
 
 
 # ---- formats without pictures ----
@@ -184,7 +184,7 @@ def write_json(result: SegmentationResult, path: Path) -> None:
 
 
 def write_trace(result: SegmentationResult, path: Path) -> None:
-    """What `videoseg replay` needs; the same bytes for the same input, settings and seed."""
+    """The trace, which `videoseg replay` reads; the same bytes for the same input, settings and seed."""
     path.write_text(result.trace.to_json(), encoding="utf-8", newline="\n")
 
 

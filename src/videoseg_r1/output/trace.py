@@ -1,4 +1,4 @@
-"""The trace of a run: everything that was decided on the way, as plain data with a versioned schema.
+"""The trace of a run: every decision of its stages, as plain data with a versioned schema.
 
 It holds no times, so the same input, settings and seed give the same bytes. Not here: the masks that were propagated (`result`).
 """
@@ -29,7 +29,7 @@ class TracedVideo:
 
 @dataclass(frozen=True)
 class Trace:
-    """All that was decided on the way, enough to make the same masks again without the language model.
+    """Every decision of a run, enough to compute the same masks again without the language model.
 
     Attributes:
         version: version of this package that wrote it.
@@ -42,7 +42,7 @@ class Trace:
         seed_masks: frame index -> one mask per object, for masks and prompts that were given; empty otherwise.
         settings: every setting that shapes the masks.
         models: models and their revisions.
-        anchors: further frames that were answered for, and what was answered.
+        anchors: further frames that stage 2 answered for, with its answers.
         events: cuts, and objects lost, found again or drifting, in order of frames.
     """
 
@@ -80,7 +80,7 @@ class Trace:
             for k, rle in enumerate(masks):
                 place = at(root, f"seed_masks.{index}[{k}]")
                 if check_rle(rle, place)["size"] != [*trace.video.size[::-1]] or index >= trace.video.num_frames:
-                    raise InvalidDocument("A mask does not fit the video", where=place, why=f"it is {rle['size']} in frame {index}")
+                    raise InvalidDocument("a mask does not fit the video", where=place, why=f"it is {rle['size']} in frame {index}")
         return trace
 
     @classmethod
@@ -92,7 +92,7 @@ class Trace:
 def _check_video(video: TracedVideo, root: str) -> None:
     if video.num_frames < 1 or min(video.size) < 1:
         why = f"{video.num_frames} frames of {video.size[0]} x {video.size[1]}"
-        raise InvalidDocument("No such video can be", where=at(root, "video"), why=why)
+        raise InvalidDocument("no video has this size", where=at(root, "video"), why=why)
 
 
 def _check_keyframes(pick: KeyframePick | None, num_frames: int, root: str) -> None:
@@ -101,4 +101,4 @@ def _check_keyframes(pick: KeyframePick | None, num_frames: int, root: str) -> N
     frames = (*pick.segment, pick.target_frame, *pick.key_frames, *pick.reference_frames)
     if pick.num_frames != num_frames or not all(0 <= index < num_frames for index in frames) or pick.segment[0] > pick.segment[1]:
         why = f"the video has {num_frames} frames, the key frames reach from {min(frames)} to {max(frames)} of {pick.num_frames}"
-        raise InvalidDocument("The key frames do not fit the video", where=at(root, "keyframes"), why=why)
+        raise InvalidDocument("the key frames do not fit the video", where=at(root, "keyframes"), why=why)

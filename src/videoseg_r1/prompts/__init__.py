@@ -1,10 +1,10 @@
-"""Text in and text out: queries made safe, the prompts as versioned data, and the writer and parser of replies.
+"""What is said to language models and read from them: safe queries, versioned prompts, and the writer and parser of replies.
 
 A reply is untrusted text. It becomes `Reasoning` or `ParseFailure`, in time linear in its length, without evaluation of any part
 of it; everything that was repaired on the way is written down in the notes.
 
-Not covered: which coordinates a model family writes and how pictures are put into a prompt (the reasoner's adapters), retries,
-rewards. No torch. A query may still try to persuade a model; what is guaranteed is that it stays plain text.
+Not here: which coordinates a model family writes (`chat.families`), how pictures are put into a prompt, retries (`stages`), rewards.
+No torch. A query may still try to persuade a model; what is guaranteed is that it stays plain text.
 """
 
 from videoseg_r1.prompts.parser import Answer, FailureKind, Mode, ParseFailure, parse_reply, read_answer

@@ -1,4 +1,4 @@
-"""Replies read: `Reasoning` with every repair noted, or `ParseFailure`; never an exception for anything a model wrote.
+"""The parser of replies: it returns `Reasoning`, with every repair noted, or `ParseFailure`, and raises nothing for what a model wrote.
 
 Two modes. "strict" reads the first `<answer>` as a JSON list and takes coordinates as they are, so that a reward is paid for what
 was written; an object that cannot be read keeps its place as an empty cue. "lenient" is for inference: the last `<answer>`, or

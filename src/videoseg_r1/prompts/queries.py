@@ -1,4 +1,4 @@
-"""Queries as they come from a user, made fit for a prompt. The meaning is left alone: case and end marks stay as written."""
+"""Prepares the queries of users for prompts. The wording stays: case and punctuation are kept as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cues written as a reply: what a reasoner that is not a chat model hands to the parser, and what training samples are made of."""
+"""Writes cues as a reply, for reasoners that are not chat models and for training samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a completion is measured against: boxes, points and the mask of the targets on the target frame, in the canonical frame.
+"""The ground truth for a completion: boxes, points and the mask of the targets on the target frame, in the canonical frame.
 
 Not here: the choice of the target frame, and the budget's derivation from the difficulty.
 """
@@ -56,7 +56,7 @@ class Truth:
         elif self.budget is not None and self.budget < 0:
             why = f"the budget is {self.budget}"
         if why:
-            raise InvalidDocument("Not a truth to score against", why=why, fix="make it with truth_of")
+            raise InvalidDocument("this is not a ground truth to score against", why=why, fix="make it with truth_of")
 
     def to_dict(self) -> dict[str, object]:
         """Return plain lists, numbers and text, for a column of a data set."""
@@ -112,7 +112,7 @@ def truth_of(masks: BoolMask, *, point: PointOf = "peak", budget: int | None = N
     Source: VisionReasoner's scaling, algorithm.md A.3; a centroid is our reading of the paper's "central point".
     """
     if masks.ndim != 3 or 0 in masks.shape[1:]:
-        raise ShapeMismatch("The masks of a truth must be (number, height, width)", why=f"their shape is {masks.shape}")
+        raise ShapeMismatch("the masks of a truth must be (number, height, width)", why=f"their shape is {masks.shape}")
     height, width = masks.shape[1:]
     scale = CANONICAL[0] / width, CANONICAL[1] / height
     seen = [mask for mask in masks if mask.any()][:MAX_OBJECTS]

@@ -1,4 +1,4 @@
-"""Folders of frames, one picture file each, as data sets and annotation tools keep them.
+"""Folders of frames, one picture file per frame, as data sets and annotation tools store them.
 
 Orientation tags are ignored here, as the masks of data sets are drawn over stored pixels.
 """

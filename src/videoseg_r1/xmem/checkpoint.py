@@ -1,6 +1,6 @@
-"""Reading an official XMem checkpoint: which tensors it must hold, and every way in which a file can be wrong.
+"""Reads and checks an official XMem checkpoint: names, shapes and values of its tensors.
 
-Weights are data here: files are read with `weights_only=True` or as safetensors, nothing in them is executed, and nothing is
+Weights are treated as data: files are read with `weights_only=True` or as safetensors, nothing in them is executed, and nothing is
 downloaded. Not here: where a checkpoint comes from, and what is done with the tensors (`network`).
 
 Source: names and shapes of the 412 tensors are those of the XMem release (Cheng and Schwing 2022, MIT licence).
@@ -56,7 +56,7 @@ def read_checkpoint(source: CheckpointSource) -> dict[str, torch.Tensor]:
     if problems:
         more = f"\n  and {len(problems) - _NUM_LISTED} more" if len(problems) > _NUM_LISTED else ""
         raise ModelError(
-            "this is not an XMem checkpoint that can be used",
+            "the file is not a usable XMem checkpoint",
             where=where,
             why="\n  ".join(problems[:_NUM_LISTED]) + more,
             fix="give the state dict of the official XMem release (412 tensors)",

@@ -1,4 +1,4 @@
-"""One video through XMem, frame by frame: what is segmented, remembered and renewed at each step.
+"""Runs XMem over one video, frame by frame: what is segmented, remembered and renewed at each step.
 
 Strictly causal: it sees frames in the order they are given, in whichever direction of time (`stages.propagation` runs both).
 Objects may come late, be corrected, and be deleted. Not here: decoding and resizing of frames, weights.
@@ -23,7 +23,7 @@ from videoseg_r1.xmem.saved import check_settings, settings, taken
 
 
 class InferenceCore:
-    """Follows objects through a video; all state is in here and bounded.
+    """Follows objects through a video; it holds all state, whose size is bounded.
 
     Args:
         network: the weights; several cores may share one.
@@ -200,7 +200,7 @@ class InferenceCore:
             if labels:
                 raise InvalidPrompt("labels came without masks", where=where, fix="give one mask per label")
             if self._frame < 0:
-                raise InvalidPrompt("there is nothing to follow", where=where, why="the first frame came without a mask", fix="give one")
+                raise InvalidPrompt("no object was given to follow", where=where, why="the first frame came without a mask", fix="give one")
             return None, []
         given = _tensor(mask, self.network.device).float()
         names = list(range(1, len(given) + 1)) if labels is None else [int(label) for label in labels]

@@ -1,7 +1,7 @@
 """The XMem network, for inference, on the official weights: key encoder, value encoder, decoder.
 
 Feature maps are (N, C, h, w) with one row per object; keys, shrinkage and selection are float32 whatever precision the network runs
-in, because the choice of the best matches hangs on small differences. Not here: memory (`memory`), the order of events (`core`),
+in, because the choice of the best matches depends on small differences. Not here: memory (`memory`), the order of events (`core`),
 training.
 
 Source: Cheng and Schwing 2022 (XMem). Departs from it in arithmetic only: batch norms are folded into the convolutions, and what
@@ -28,7 +28,7 @@ Precision: TypeAlias = torch.dtype | Literal["auto"]
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a frame is matched by, float32: key (P, 64), shrinkage (P,), at least 1, selection (P, 64) in 0..1, P positions row by row."""
+    """The keys of a frame, float32: key (P, 64), shrinkage (P,), at least 1, selection (P, 64) in 0..1, P positions row by row."""
 
     key: torch.Tensor
     shrinkage: torch.Tensor
@@ -37,7 +37,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A frame as the key encoder sees it: maps (1, C, h, w) at strides 16, 8 and 4, and its keys."""
+    """Features of a frame from the key encoder: maps (1, C, h, w) at strides 16, 8 and 4, and its keys."""
 
     f16: torch.Tensor
     f8: torch.Tensor

@@ -1,6 +1,6 @@
-"""Old checkpoints (`.pth`, `.pt`, `.bin`) to safetensors, in a child process that executes nothing of what it reads.
+"""Converts old checkpoints (`.pth`, `.pt`, `.bin`) to safetensors, in a child process that executes nothing from the file.
 
-The child loads with `weights_only=True`, so a pickle that would run code is refused, and a crash of it harms nobody. Not here: the
+The child loads with `weights_only=True`, so a pickle that would run code is refused, and a crash ends only the child. Not here: the
 names of the tensors, which are kept as they are.
 """
 

@@ -1,4 +1,4 @@
-"""The child process of `convert`: reads one checkpoint with `weights_only=True`, writes its tensors, and says in one line why not."""
+"""The child process of `convert`: reads one checkpoint with `weights_only=True` and writes its tensors, or prints why it cannot."""
 
 from __future__ import annotations
 

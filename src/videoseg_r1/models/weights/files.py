@@ -1,4 +1,4 @@
-"""Where weights lie on this machine, and whether they are what the table says.
+"""Where weights lie on this machine, and whether they match the table.
 
 One folder per model, with the files under their own names, so that they can also be put there by hand. The hash of a file that
 has no pinned one is kept beside it, in the format of `sha256sum`. Not here: fetching (`pull`), loading.
@@ -25,7 +25,7 @@ _NOT_PINNED = "not pinned: recorded at first pull (trust on first use)"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of a file: "ok" is the pinned one, "trusted" has no pinned hash but the one recorded first."""
+    """The state of a file: "ok" has the pinned hash, "trusted" has no pinned hash but still the one recorded first."""
 
     path: Path
     state: State

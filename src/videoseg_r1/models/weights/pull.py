@@ -1,4 +1,4 @@
-"""Fetching weights: resumable, hash-checked, and never visible before they are whole and right.
+"""Downloads weights: resumable, checked by hash, and not visible in their place before they are complete and correct.
 
 A file is fetched over https into a folder `.partial` beside its place, checked, and moved. What was fetched stays there when a
 download breaks off, and the next one goes on from it, also in another process. (huggingface_hub starts anew, so it is not used.)
@@ -37,9 +37,10 @@ def pull(ref: ModelRef, *, progress: Progress | None = None, opener: urllib.requ
     Args:
         ref: the model.
         progress: called with the file, megabytes done and megabytes in all; see `Progress`.
-        opener: what opens addresses; by default one that follows https only.
+        opener: opens addresses; by default one that follows https only.
     Returns: the files, each whole and with the pinned hash, or with the first hash recorded beside it.
-    Raises: ModelError: no network, gone, or not the pinned content. OutputError: disk. ResourceError: another pull is running.
+    Raises: ModelError: there is no network, the file is gone, or its content is not the pinned one. OutputError: the disk. ResourceError:
+        another pull is running.
     """
     folder = folder_of(ref)
     partial = folder / ".partial"
@@ -58,7 +59,7 @@ def pull(ref: ModelRef, *, progress: Progress | None = None, opener: urllib.requ
 
 
 def https_only() -> urllib.request.OpenerDirector:
-    """Return what opens addresses and follows no redirect that leads away from https."""
+    """Return an opener that follows no redirect away from https."""
     return urllib.request.build_opener(_HttpsRedirects)
 
 
@@ -72,7 +73,7 @@ class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _fetch(ref: ModelRef, file: ModelFile, partial: Path, progress: Progress | None, opener: urllib.request.OpenerDirector) -> Path:
-    """Fetch a file, going on from what is there of it; a broken connection is taken up again while that brings anything."""
+    """Fetch a file, resuming a partial download; after a broken connection it is resumed as long as each attempt brings new bytes."""
     if any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")):
         raise _failed(ref, file, "offline mode is set (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE)")
     target = partial / f"{file.name}.{(ref.revision or 'newest')[:12]}"
@@ -117,7 +118,7 @@ def _take(fetched: Path, target: Path, ref: ModelRef, file: ModelFile) -> None:
             f"the file that was fetched is not the pinned one: {file.name}",
             where=ref.url(file),
             why=wrong,
-            fix="try again; when it stays so, do not use the file, and report it",
+            fix="try again; if it happens again, do not use the file, and report it",
         )
     if file.sha256 is None:
         record(target, sha256_of(fetched))

@@ -1,7 +1,7 @@
 """The table of models: id, pinned revision, licence, and the SHA-256 and size of each file.
 
 A hash or size that nobody published stands as None: such a file is trusted on its first download, and its hash is kept beside it.
-Those of the Qwen models are as others published them for these commits.
+Those of the Qwen models were published by third parties for these commits.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """Weights by their exact version.
+    """A model whose weights are fetched, by its exact version.
 
     Attributes:
         name: what it is called here.
         model_id: owner/name where it comes from.
         revision: commit on the hub, or tag of the release; None means not pinned, the newest is taken.
         licence: SPDX name.
-        files: what is needed of it.
+        files: the files that are needed.
         num_bytes: about the size of a download.
         host: "hub" is huggingface.co, "release" a GitHub release.
     """
