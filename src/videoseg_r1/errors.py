@@ -76,6 +76,11 @@ class UnknownName(UsageError):
     """A preset, format, dataset or stage of this name does not exist."""
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of what a foreign error or warning says, its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error for a name that no table has; `kind` says what it should name: "preset"."""
     return UnknownName(f"no such {kind}", where=name, fix=name_hint(name, known))

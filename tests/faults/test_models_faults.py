@@ -140,6 +140,25 @@ def test_the_next_pull_goes_on_where_the_last_one_broke_off(server):
     assert _left(ref) == [path.name]
 
 
+def test_a_pull_that_its_progress_stops_can_be_resumed(server):
+    class Stopped(Exception):
+        pass
+
+    def stop(_file: str, done: int, _total: int) -> None:
+        if done >= 1:
+            raise Stopped
+
+    ref = _ref()
+    with pytest.raises(Stopped):
+        pull(ref, progress=stop, opener=urllib.request.build_opener())
+    assert missing_files(ref) == list(ref.files)
+    server.ranges[:] = []
+    (path,) = _fetch(ref)
+    assert path.read_bytes() == _CONTENT
+    assert server.ranges == [f"bytes={1 << 20}-"]
+    assert _left(ref) == [path.name]
+
+
 def test_a_server_that_knows_no_ranges_starts_anew(server):
     ref = _ref()
     part = folder_of(ref) / ".partial" / f"model.safetensors.{_REVISION[:12]}"

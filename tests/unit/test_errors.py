@@ -1,8 +1,10 @@
-"""Unknown names are answered with what may have been meant."""
+"""Unknown names are answered with what may have been meant; of long foreign messages the first line is kept."""
 
 from __future__ import annotations
 
-from videoseg_r1.errors import UnknownName, name_hint, unknown_name
+import pytest
+
+from videoseg_r1.errors import UnknownName, first_line, name_hint, unknown_name
 
 
 def test_the_nearest_name_comes_first_then_all():
@@ -19,3 +21,8 @@ def test_a_long_list_is_cut():
     hint = name_hint("clip-0077", [f"clip-{number:03}" for number in range(30)])
     assert hint.startswith("did you mean clip-007? known are clip-000, ")
     assert hint.endswith("clip-023 and 6 more")
+
+
+@pytest.mark.parametrize(("text", "line"), [("one\ntwo", "one"), ("\n one ", "one"), ("", "ValueError"), (" \n", "ValueError")])
+def test_the_first_line_of_a_message(text, line):
+    assert first_line(ValueError(text)) == line

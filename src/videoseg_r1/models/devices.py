@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import torch
 
-from videoseg_r1.errors import InvalidConfig, ResourceError
+from videoseg_r1.errors import InvalidConfig, ResourceError, first_line
 
 _T = TypeVar("_T")
 
@@ -79,7 +79,7 @@ def _trouble(name: str) -> str:
     try:
         torch.zeros(1, device=name).add_(1).cpu()
     except RuntimeError as error:
-        return str(error).splitlines()[0]
+        return first_line(error)
     return ""
 
 
@@ -127,7 +127,7 @@ class MemoryLadder:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                why = str(error).splitlines()[0] if str(error) else "out of memory"
+                why = first_line(error) if str(error) else "out of memory"
             # outside the handler, where the traceback no longer holds the tensors of the failed attempt
             free_cache()
             step = next(self._steps, None)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from videoseg_r1.errors import ModelError
+from videoseg_r1.errors import ModelError, first_line
 
 Network: TypeAlias = Any
 """A network of transformers, which ships no types for its parts."""
@@ -58,7 +58,7 @@ def load_network(network_class: Any, folder: Path, dtype: torch.dtype = torch.fl
             )
     except (*_BAD_FILES, SafetensorError, StrictDataclassError) as error:
         raise ModelError(
-            "the weights cannot be loaded", where=str(folder), why=_first_line(error), fix="run `videoseg models verify`"
+            "the weights cannot be loaded", where=str(folder), why=first_line(error), fix="run `videoseg models verify`"
         ) from error
     problems = [f"{key}: missing" for key in sorted(info["missing_keys"])]
     problems += [f"{key}: unknown" for key in sorted(info["unexpected_keys"])]
@@ -86,7 +86,7 @@ def load_processor(processor_class: Any, folder: Path) -> Any:
         with quiet():
             return processor_class.from_pretrained(folder, local_files_only=True)
     except _BAD_FILES as error:
-        raise ModelError("the settings of the processor cannot be read", where=str(folder), why=_first_line(error)) from error
+        raise ModelError("the settings of the processor cannot be read", where=str(folder), why=first_line(error)) from error
 
 
 @contextmanager
@@ -103,7 +103,3 @@ def quiet() -> Generator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0]

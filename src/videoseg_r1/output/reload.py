@@ -6,7 +6,6 @@ Nothing that is read is trusted: run lengths, sizes and counts are checked befor
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -20,6 +19,7 @@ from videoseg_r1.output.result import RESULT_SCHEMA, SegmentationResult, Track
 from videoseg_r1.output.save import EXPORTS, MASKS_SCHEMA
 from videoseg_r1.output.trace import TRACE_SCHEMA, Trace
 from videoseg_r1.types import BoolMask, VideoInfo
+from videoseg_r1.video.folder import natural_key
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _checked_ids(ids: list[int], where: str) -> list[int]:
 
 
 def _from_folder(folder: Path) -> SavedMasks:
-    files = sorted(folder.glob("[!.]*.png"), key=lambda file: _natural_key(file.stem))
+    files = sorted(folder.glob("[!.]*.png"), key=lambda file: natural_key(file.stem))
     if not files:
         raise SourceNotFound("there are no mask pictures", where=str(folder), fix="give the folder that holds the .png files themselves")
     size, found = (0, 0), set[int]()
@@ -172,8 +172,3 @@ def _from_folder(folder: Path) -> SavedMasks:
     for index, file in enumerate(files):
         spool.put(index, read_mask(file, size)[None] == np.array(ids, np.uint8)[:, None, None])
     return SavedMasks(Track.all_of(spool, ids), spool, size, tuple(file.stem for file in files), (), len(files))
-
-
-def _natural_key(name: str) -> list[tuple[int, str]]:
-    """Numbers inside a name compare by value, the rest as text."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from videoseg_r1.errors import ModelError, WeightsMissing
+from videoseg_r1.errors import ModelError, WeightsMissing, first_line
 
 KEY_DIM, VALUE_DIM, SENSORY_DIM = 64, 512, 64
 FEATURE_DIM = 1024
@@ -125,9 +125,8 @@ def _read_file(path: Path) -> Mapping[str, torch.Tensor]:
             warnings.simplefilter("ignore")  # about pickle protocols; what matters is whether it loads
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        first_line = (str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0]
         fix = "download it again; a file that needs arbitrary code to load is refused"
-        raise ModelError("the checkpoint cannot be read", where=str(path), why=first_line, fix=fix) from error
+        raise ModelError("the checkpoint cannot be read", where=str(path), why=first_line(error), fix=fix) from error
     if not isinstance(loaded, Mapping) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise ModelError("the checkpoint is not a state dict", where=str(path), why=f"it holds a {type(loaded).__name__}")
     return loaded

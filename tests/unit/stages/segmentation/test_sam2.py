@@ -384,7 +384,7 @@ def test_code_beside_the_weights_is_never_run(copied, tmp_path):
 
 def test_the_settings_for_pictures_are_needed(copied):
     (copied / "preprocessor_config.json").write_text("{")
-    with pytest.raises(ModelError, match="settings for pictures"):
+    with pytest.raises(ModelError, match="settings of the processor"):
         load_engine(copied, "image", "cpu")
 
 
