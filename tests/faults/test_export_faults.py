@@ -17,6 +17,7 @@ import pytest
 
 from helpers.results import result_of
 from videoseg_r1.errors import CorruptVideo, OutputError, ShapeMismatch, SourceNotFound
+from videoseg_r1.files import SIDE_PREFIX
 from videoseg_r1.masks import MaskSpool
 from videoseg_r1.output import save as export
 from videoseg_r1.output.reload import read_run
@@ -151,7 +152,7 @@ class TestInterruptions:
         matte = export.matte
 
         def watching(mask: np.ndarray) -> np.ndarray:
-            seen.update(path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(export.STAGING_PREFIX))
+            seen.update(path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(SIDE_PREFIX))
             return matte(mask)
 
         monkeypatch.setattr(export, "matte", watching)
@@ -175,7 +176,7 @@ class TestInterruptions:
         """
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, capture_output=True, timeout=100)
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-        assert all(path.name.startswith(export.STAGING_PREFIX) for path in (tmp_path / "out").iterdir())
+        assert all(path.name.startswith(SIDE_PREFIX) for path in (tmp_path / "out").iterdir())
         assert set(save(result, tmp_path / "out", ALL)) == set(ALL)
 
 

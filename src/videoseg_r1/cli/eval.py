@@ -19,11 +19,12 @@ from videoseg_r1.cli.options import (
     changed_settings,
 )
 from videoseg_r1.cli.outputs import check_new
-from videoseg_r1.cli.terminal import Outcome, Progress, Terminal
+from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import UsageError
 
 if TYPE_CHECKING:
     from videoseg_r1.evaluation import Row
+    from videoseg_r1.types import Progress
 
 
 def evaluate(

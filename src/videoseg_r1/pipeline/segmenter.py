@@ -6,7 +6,6 @@ models stand behind the stages (`presets`), files that are written (`output`), m
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ import numpy as np
 
 from videoseg_r1._version import __version__
 from videoseg_r1.config import Limits
-from videoseg_r1.documents import to_json
+from videoseg_r1.documents import to_plain
 from videoseg_r1.errors import InvalidDocument
 from videoseg_r1.masks import decode, encode
 from videoseg_r1.output.result import SegmentationResult, Track
@@ -25,11 +24,11 @@ from videoseg_r1.output.trace import Trace, TracedVideo
 from videoseg_r1.pipeline.carried import Carried, CarriedMasks
 from videoseg_r1.pipeline.corrections import Asked, asked_after_check, asked_in_key_segment, corrections
 from videoseg_r1.pipeline.seed_input import SeedInput, seeds_of
-from videoseg_r1.pipeline.steps import Progress, Steps
+from videoseg_r1.pipeline.steps import Steps
 from videoseg_r1.pipeline.stream import SegmentationStream, StreamItem
 from videoseg_r1.prompts import clean_query
 from videoseg_r1.stages.protocols import BestFrameFinder, Checker, Context, HasNotes, Propagator, Reasoner, Sampler, Segmenter
-from videoseg_r1.types import Anchor, AnchorReason, BoolMask, KeyframePick, Reasoning
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, KeyframePick, Progress, Reasoning
 from videoseg_r1.video import OnCorrupt, Source, Video, open_video
 
 Stage = TypeVar("Stage")
@@ -299,7 +298,7 @@ class VideoSegmenter:
         for name, written, found in (
             ("video", trace.video, here),
             ("preset", trace.preset, self.preset),
-            ("settings", json.loads(to_json(trace.settings)), json.loads(to_json(self.stages.settings))),
+            ("settings", to_plain(trace.settings), to_plain(self.stages.settings)),
         ):
             if written != found:
                 raise InvalidDocument(

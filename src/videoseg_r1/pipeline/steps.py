@@ -6,15 +6,10 @@ Not here: the work itself (`segmenter`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TypeAlias
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (stage, steps done, steps in all); stages are "sample", "reason", "seed", "propagate" and "check".
-
-It may raise to cancel the run, for example `videoseg_r1.errors.Cancelled`: whatever it raises reaches the caller once everything that
-the run opened is closed."""
+from videoseg_r1.types import Progress
 
 
 class Steps:

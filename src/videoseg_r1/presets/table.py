@@ -5,8 +5,7 @@ Not here: how the stages of a row are put together (`lite`, `chat`), the ways to
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -14,8 +13,7 @@ from typing import Any, TypeVar
 from videoseg_r1.chat.base import Chat
 from videoseg_r1.config import Extensions, Limits
 from videoseg_r1.documents import build
-from videoseg_r1.errors import InvalidConfig, InvalidDocument, UnknownName
-from videoseg_r1.models.weights import PRESET_MODELS
+from videoseg_r1.errors import InvalidConfig, InvalidDocument, name_hint, unknown_name
 from videoseg_r1.pipeline.segmenter import VideoSegmenter
 from videoseg_r1.presets.chat import ChatMaker, StagesMaker, chat_stages, endpoint_chat, local_chat, sam2_segmenter
 from videoseg_r1.presets.lite import FEATURES, LANGUAGE, READER, SALIENCY, SENTENCES, lite_matcher_stages, lite_segmenter, lite_stages
@@ -78,7 +76,8 @@ def load(
     """
     row = preset_of(preset)
     name = row.propagator if propagator is None else propagator
-    _check_name("propagator", name, PROPAGATORS)
+    if name not in PROPAGATORS:
+        raise unknown_name("propagator", name, PROPAGATORS)
     carrier = PROPAGATORS[name]
     if device not in ("auto", "cpu") and not (row.on_gpu or carrier.on_gpu):
         raise InvalidConfig(f"the preset {preset} does not run on this device", where=device, fix="use auto or cpu")
@@ -93,7 +92,8 @@ def load(
 
 def preset_of(name: str) -> Preset:
     """Return the row of a preset. Raises UnknownName."""
-    _check_name("preset", name, PRESETS)
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]
 
 
@@ -119,7 +119,7 @@ def _overridden(where: str, own: Settings, changes: Mapping[str, Any] | None) ->
     fields = asdict(own)
     for name in changes or {}:
         if name not in fields:
-            raise InvalidConfig("there is no such setting", where=f"{where}.{name}", fix=f"known are {', '.join(fields)}")
+            raise InvalidConfig("there is no such setting", where=f"{where}.{name}", fix=name_hint(name, fields))
     try:
         return build(type(own), {**fields, **(changes or {})}, where)
     except InvalidDocument as error:
@@ -141,15 +141,14 @@ def _check_abilities(preset: str, row: Preset, sampling: SamplerConfig, beyond: 
         raise InvalidConfig("this preset has no perception that follows what it means", where=f"preset {preset}", fix=fix)
 
 
-def _paper_scale(preset: str, summary: str, memory_gib: float) -> Preset:
-    """Return the row of a vision-language model with SAM 2.1 Large and XMem; its models are those of `PRESET_MODELS`."""
-    language, segmenter, _ = PRESET_MODELS[preset]
+def _paper_scale(language: str, summary: str, memory_gib: float) -> Preset:
+    """Return the row of a vision-language model, a name of `MODELS`, with SAM 2.1 Large and XMem."""
     chat = local_chat(language)
     return Preset(
         summary,
         chat_stages(chat, sam2_segmenter),
         "xmem",
-        (card_of("voting and reasoning", language), card_of("masks", segmenter)),
+        (card_of("voting and reasoning", language), card_of("masks", "sam2.1-large")),
         memory_gib,
         chat,
     )
@@ -178,8 +177,8 @@ PRESETS: dict[str, Preset] = {
         on_gpu=False,
         extensions=_BOTH_HALVES,
     ),
-    "3b": _paper_scale("3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
-    "7b": _paper_scale("7b", "the paper's: Qwen2.5-VL 7B, SAM 2.1 Large, XMem", 22),
+    "3b": _paper_scale("qwen2.5-vl-3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
+    "7b": _paper_scale("qwen2.5-vl-7b", "the paper's: Qwen2.5-VL 7B, SAM 2.1 Large, XMem", 22),
     "qwen3-vl-2b": _paper_scale("qwen3-vl-2b", "Qwen3-VL 2B, SAM 2.1 Large, XMem", 10),
     "qwen3-vl-4b": _paper_scale("qwen3-vl-4b", "Qwen3-VL 4B, SAM 2.1 Large, XMem", 14),
     "qwen3-vl-8b": _paper_scale("qwen3-vl-8b", "Qwen3-VL 8B, SAM 2.1 Large, XMem", 24),
@@ -193,11 +192,3 @@ PRESETS: dict[str, Preset] = {
         on_gpu=False,
     ),
 }
-
-
-def _check_name(kind: str, name: str, known: Iterable[str]) -> None:
-    names = list(known)
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UnknownName(f"no such {kind}", where=name, fix=f"{hint}known are {', '.join(names)}")

@@ -141,6 +141,14 @@ def left_and_right(tracks: bool = True) -> SegmentationResult:
     return result_of(make_trace(), masks, confidence={8: (0.5, 1.0), 2: (0.0, 0.5)}, object_ids=(4, 2) if tracks else ())
 
 
+def test_plain_data_of_results_and_traces_is_what_their_json_reads() -> None:
+    trace, result = make_trace(), left_and_right()
+    assert trace.to_dict() == json.loads(trace.to_json())
+    assert list(trace.to_dict()) == list(json.loads(trace.to_json()))
+    assert result.to_dict() == json.loads(to_json(result.to_dict()))
+    assert result.to_dict()["tracks"][0]["object_id"] == 4
+
+
 class TestResult:
     def test_masks_by_track_and_together(self) -> None:
         result = left_and_right()
