@@ -1,4 +1,4 @@
-"""What a command line says of a video and of the objects in it, checked as far as that goes before any work."""
+"""The inputs of a verb: the video, and the mask, box or points that options give, checked before any work."""
 
 from __future__ import annotations
 

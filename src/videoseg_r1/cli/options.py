@@ -77,10 +77,11 @@ def changed_settings(
 
     A row of the paper's Table 5 (`mode` other than "full") makes masks in one frame, as there, unless `seed_frames` says otherwise.
     """
-    sampler: dict[str, Any] = {"mode": mode}
-    extensions: dict[str, Any] = {"self_check": self_check, "num_presence_votes": presence_votes}
-    if anchors is not None:
-        sampler["num_anchors"] = anchors
-    if seed_frames is not None or mode != "full":
-        extensions["num_seed_frames"] = seed_frames or 1
-    return ChangedSettings(sampler, extensions)
+    one_frame = mode != "full" and seed_frames is None
+    sampler = {"mode": None if mode == "full" else mode, "num_anchors": anchors}
+    extensions = {
+        "num_seed_frames": 1 if one_frame else seed_frames,
+        "self_check": self_check or None,
+        "num_presence_votes": presence_votes or None,
+    }
+    return ChangedSettings(*({name: value for name, value in one.items() if value is not None} for one in (sampler, extensions)))

@@ -1,4 +1,4 @@
-"""Outputs: refused before any work where they cannot be written, then written and told of."""
+"""The outputs of a verb: checked before any work, so that what cannot be written fails early, then written and summarised."""
 
 from __future__ import annotations
 

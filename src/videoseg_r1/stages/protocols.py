@@ -1,7 +1,7 @@
-"""The seams of the pipeline: one-method protocols that tests, users and every preset implement.
+"""What each stage is given and gives back, as protocols of one method; every preset implements them, and so may users.
 
-A stage knows only what it is given. `Shown` and `Context` read frames lazily, so a stage that needs two small frames does not
-make anybody decode the rest.
+A stage knows only what it is given. `Shown` and `Context` read frames when they are asked for, so a stage that needs two frames
+does not cause the others to be decoded. Not here: the order of the stages (`pipeline`).
 """
 
 from __future__ import annotations
