@@ -40,7 +40,8 @@ def _said(example: Example) -> list[object]:
 
 
 def test_every_so_many_questions_are_about_what_perception_sees_of_the_scene_as_a_video() -> None:
-    plain, seen = WorldExamples(4, first=50), WorldExamples(4, first=50, seen_every=4)
+    plain, examples = WorldExamples(4, first=50), WorldExamples(4, first=50, seen_every=4)
+    seen = [examples[number] for number in range(4)]
 
     assert [_said(plain[number]) == _said(seen[number]) for number in range(4)] == [True, True, True, False]
     (transcript, sentence), known = (str(seen[3].messages[-1].parts[0]).split("\nSentence: "), str(plain[3].messages[-1].parts[0]))

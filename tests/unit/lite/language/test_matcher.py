@@ -9,7 +9,6 @@ import pytest
 
 from helpers.places import SHARED_DATA
 from helpers.regions import region
-from videoseg_r1.lite.language import matcher as matcher_module
 from videoseg_r1.lite.language.matcher import LiteVoter, Matcher, looks, match
 from videoseg_r1.lite.language.vocabulary import NUM_CLASSES, class_names
 from videoseg_r1.lite.language.words import understand
@@ -163,7 +162,7 @@ def test_one_frame_is_enough(video):
 
 def test_presence_needs_a_name_that_can_be_recognised(video):
     assert reason(video, "the one that moves").presence > 0.5
-    assert matcher_module._presence(understand("the dog"), []) == 0
+    assert match(understand("the dog"), [], 0) == ([], 0)
 
 
 def test_another_name_of_a_sort_that_is_sure_is_not_missed_where_names_are_guesses():

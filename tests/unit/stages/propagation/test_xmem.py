@@ -48,14 +48,16 @@ def test_the_pipeline_carries_given_masks_on_xmem_and_replays_them(engine):
     assert again.trace.to_json() == result.trace.to_json()
 
 
-def test_large_frames_are_worked_on_at_a_limited_size(xmem_state):
-    stepper = XMemStepper(XMemEngine(dict(xmem_state), short_side=48), SMALL)
+def test_large_frames_are_worked_on_at_a_limited_size(xmem_state, monkeypatch):
+    engine = XMemEngine(dict(xmem_state), short_side=48)
+    stepper = XMemStepper(engine, SMALL)
+    sizes = _run_out(monkeypatch, engine, 0)
     rgb = np.random.default_rng(0).integers(0, 255, (120, 190, 3), dtype=np.uint8)
     mask = np.zeros((1, 120, 190), bool)
     mask[0, 20:80, 30:100] = True
     np.testing.assert_array_equal(stepper.step(rgb, mask).masks, mask)
-    assert stepper._core._size == (48, 76)
     assert stepper.step(rgb).masks.shape == (1, 120, 190)
+    assert set(sizes) == {(12, 20)}  # 48 x 76 pixels, padded, at stride 4
 
 
 def test_pictures_are_normalised_as_for_imagenet():
