@@ -29,7 +29,7 @@ from videoseg_r1.pipeline.corrections import checked_frames, corrected, worst_fr
 from videoseg_r1.pipeline.run import Carried, Progress, Run
 from videoseg_r1.pipeline.seed_input import Given, as_masks, check_cue
 from videoseg_r1.prompts import clean_query
-from videoseg_r1.stages.protocols import Checker, Context, Follower, HasNotes, Propagator, Reasoner, Sampler, Segmenter
+from videoseg_r1.stages.protocols import BestFrameFinder, Checker, Context, HasNotes, Propagator, Reasoner, Sampler, Segmenter
 from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, TrackEvent
 from videoseg_r1.video import OnCorrupt, Source, Video, open_video
 
@@ -43,7 +43,8 @@ class Stages:
     """The models of a preset, one maker per protocol; those of stages 1 and 2 take a seed.
 
     A maker is called when its stage is first needed: whoever carries masks through a video loads no language model. A `checker`
-    turns the self-check on. `settings` and `models` are recorded in the trace.
+    turns the self-check on. With a `frame_finder`, seed masks are made where it sees the objects of the answer best.
+    `settings` and `models` are recorded in the trace.
     """
 
     sampler: Callable[[int], Sampler]
@@ -51,6 +52,7 @@ class Stages:
     segmenter: Callable[[], Segmenter]
     propagator: Callable[[], Propagator]
     checker: Callable[[int], Checker] | None = None
+    frame_finder: Callable[[], BestFrameFinder] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     models: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -186,8 +188,8 @@ class VideoSegmenter:
             target = run.video.read([run.keyframes.target_frame])[0]
             context = Context(run.video, run.keyframes)
             run.reasoning = reasoner.reason(target, context, query)
-            if run.reasoning.cues and isinstance(reasoner, Follower):
-                seen = reasoner.follow(run.reasoning, context)
+            if run.reasoning.cues and self.stages.frame_finder is not None:
+                seen = self.stages.frame_finder().find(run.reasoning, context)
                 run.anchors = tuple(Anchor(index, "follow", answer) for index, answer in seen.items())
         self._seed(run)
 
@@ -250,7 +252,7 @@ class VideoSegmenter:
 
     def _asked_again(self, run: Run, reasoner: Reasoner, carried: Carried, why: AnchorReason) -> tuple[Anchor, ...]:
         pick = run.keyframes
-        if pick is None or (why == "split" and isinstance(reasoner, Follower)):
+        if pick is None or (why == "split" and self.stages.frame_finder is not None):
             return ()
         frames = pick.anchors if why == "split" else self._doubted(run, carried)
         anchors: list[Anchor] = []

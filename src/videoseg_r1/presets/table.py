@@ -132,7 +132,6 @@ PRESETS: dict[str, Preset] = {
         "memory",
         (FEATURES, SALIENCY, SENTENCES, LANGUAGE, READER),
         2.0,
-        on_gpu=False,
         sampler=_SEVERAL,
     ),
     "lite-matcher": Preset(
@@ -141,7 +140,6 @@ PRESETS: dict[str, Preset] = {
         "memory",
         (FEATURES, SALIENCY, SENTENCES),
         1.5,
-        on_gpu=False,
         sampler=_SEVERAL,
     ),
     "3b": _paper_scale("3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
@@ -156,7 +154,6 @@ PRESETS: dict[str, Preset] = {
         (FEATURES, SALIENCY),
         1.5,
         endpoint_chat,
-        on_gpu=False,
     ),
 }
 

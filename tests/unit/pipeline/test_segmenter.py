@@ -55,14 +55,13 @@ class StandingStill:
             yield TrackedFrame(index, seeds[first], (0.5,) * len(seeds[first]))
 
 
-class FollowingReasoner(ScriptedReasoner):
-    """Sees what it means best in frames 2 and 8, lower down each time. Args: `cue` takes the place of the last one in frame 8."""
+class LowerDown:
+    """Finds what is meant best in frames 2 and 8, lower down each time. Args: `cue` takes the place of the last one in frame 8."""
 
-    def __init__(self, cues, cue=None):
-        super().__init__(cues)
+    def __init__(self, cue=None):
         self.cue = cue
 
-    def follow(self, meant, context):
+    def find(self, meant, context):
         assert meant.text == "looked for the box"
         seen = {2: tuple(map(_lower, meant.cues)), 8: tuple(_lower(_lower(cue)) for cue in meant.cues)}
         if self.cue is not None:
@@ -81,8 +80,8 @@ class FromTheNearest:
             yield TrackedFrame(index, near, (0.5,) * len(near))
 
 
-def _segmenter(cues=(_BOX,), reasoner=None, **settings):
-    reasoner = reasoner or ScriptedReasoner(cues)
+def _segmenter(cues=(_BOX,), **settings):
+    reasoner = ScriptedReasoner(cues)
     stages = Stages(
         lambda seed: HierarchicalSampler(ScriptedVoter(), seed=seed),
         lambda _seed: reasoner,
@@ -200,8 +199,8 @@ def test_replay_of_given_masks():
 
 
 def test_masks_are_carried_from_where_what_is_meant_is_seen_best():
-    segmenter, reasoner = _segmenter(reasoner=FollowingReasoner((_BOX,)))
-    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
+    segmenter, reasoner = _segmenter()
+    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest, frame_finder=LowerDown)
     result = segmenter.segment(_FRAMES, "the box")
     assert reasoner.calls == 1  # it is not asked again
     assert [(anchor.frame_index, anchor.why) for anchor in result.trace.anchors] == [(2, "follow"), (8, "follow")]
@@ -218,8 +217,8 @@ def test_masks_are_carried_from_where_what_is_meant_is_seen_best():
 
 def test_a_frame_where_one_of_several_things_gets_no_mask_is_left_out():
     other = Cue(Box(35, 5, 55, 25), (Point(45, 15),))
-    segmenter, _ = _segmenter(reasoner=FollowingReasoner((_BOX, other), Cue(None, (Point(3, 3),))))
-    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
+    segmenter, _ = _segmenter((_BOX, other))
+    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest, frame_finder=lambda: LowerDown(Cue(None, (Point(3, 3),))))
     result = segmenter.segment(_FRAMES, "the box")
     assert len(result.tracks) == 2
     assert all((result.masks(index) == result.masks(2)).all() for index in range(12))
