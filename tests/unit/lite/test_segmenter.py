@@ -9,6 +9,7 @@ import pytest
 from helpers.lite_things import CPU
 from helpers.places import SHARED_DATA
 from videoseg_r1.errors import InvalidPrompt
+from videoseg_r1.lite import segmenter
 from videoseg_r1.lite.segmenter import LiteSegmenter
 from videoseg_r1.masks.geometry import box_of, center_of
 from videoseg_r1.types import Box, Cue, Frame, Point
@@ -105,3 +106,45 @@ def test_real_things_from_their_true_box(clip, index):
     frame = Frame(index, 0.0, np.ascontiguousarray(picture[..., ::-1]))
     (mask,) = LiteSegmenter(CPU).segment(frame, [Cue(box_of(truth), (center_of(truth),))])
     assert overlap(mask, truth) > 0.75
+
+
+def _noise():
+    """Return a picture of noise, BGR, and a state in which GrabCut has to guess: (picture, state)."""
+    picture = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    picture[20:45, 25:60] = picture[20:45, 25:60] // 3 + 150
+    picture = cv2.GaussianBlur(picture, (5, 5), 0)
+    state = np.full((60, 80), cv2.GC_BGD, np.uint8)
+    state[10:52, 15:70] = cv2.GC_PR_FGD
+    return picture, state
+
+
+def test_grab_cut_gives_what_it_gives_in_a_thread_that_was_seeded_with_zero():
+    picture, state = _noise()
+
+    def here(seed):
+        found = state.copy()
+        cv2.setRNGSeed(seed)
+        cv2.grabCut(picture, found, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+        return found
+
+    expected, other = here(0), here(99)
+    assert (expected != other).any()  # the seed matters here
+    assert (segmenter._grab_cut(picture, state.copy()) == expected).all()
+
+
+def test_the_random_numbers_of_the_caller_go_on_as_if_nothing_had_happened():
+    def drawn():
+        return cv2.randu(np.zeros((4, 4), np.uint8), 0, 255).tolist()
+
+    cv2.setRNGSeed(7)
+    expected = [drawn(), drawn()]
+    cv2.setRNGSeed(7)
+    first = drawn()
+    segmenter._grab_cut(*_noise())
+    assert [first, drawn()] == expected
+
+
+def test_an_error_in_grab_cut_reaches_the_caller():
+    picture, state = _noise()
+    with pytest.raises(cv2.error):
+        segmenter._grab_cut(picture, state[:10].copy())
