@@ -18,7 +18,7 @@ from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
 from helpers.tiny_learners import picture_recipe, text_recipe
-from videoseg_r1.lite.reader.weights_delta import add_learned
+from videoseg_r1.lite.reader.weights_delta import apply_delta
 from videoseg_r1.training.checkpoints import latest
 from videoseg_r1.training.curves import read_curve
 from videoseg_r1.training.network import load_learner
@@ -85,7 +85,7 @@ def test_a_run_is_reproduced_examined_and_released_with_its_card(
     network = LlamaForCausalLM.from_pretrained(llama)
     before = {name: value.clone() for name, value in network.named_parameters()}
     added = [name for name in files if name != "reader-examples"]  # rewards went on with what examples had taught
-    assert " ".join(add_learned(network, out / f"{name}.safetensors")["stages"] for name in added) == "sft grpo"
+    assert " ".join(apply_delta(network, out / f"{name}.safetensors")["stages"] for name in added) == "sft grpo"
     trained = dict(load_learner(text_recipe(llama), [out / "sft" / "final", out / "grpo" / "final"]).network.named_parameters())
     for name, value in network.named_parameters():
         torch.testing.assert_close(value, trained[name], atol=1e-3, rtol=1e-2)

@@ -6,9 +6,8 @@ Not here: the rows of the table (`table`), how a stage works (`videoseg_r1.lite`
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 from videoseg_r1.config import Extensions
 from videoseg_r1.pipeline.segmenter import Stages
@@ -18,59 +17,71 @@ from videoseg_r1.stages.protocols import Propagator, Segmenter
 from videoseg_r1.stages.sampling.hierarchical import HierarchicalSampler, SamplerConfig
 
 
-def lite_matcher_stages(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
-    """Return the stages with the matcher alone."""
+def lite_matcher_stages(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
+    """Return the stages with the matcher alone. Raises: InvalidConfig: the device cannot be used."""
+    from videoseg_r1.lite.language.best_frames import LiteBestFrameFinder
     from videoseg_r1.lite.language.matcher import LiteVoter, Matcher
+    from videoseg_r1.lite.perception.perceived_video import Perception
     from videoseg_r1.lite.segmenter import LiteSegmenter
+    from videoseg_r1.models.devices import choose_placement
 
-    reasoner = Matcher(num_views=extensions.num_seed_frames)
+    place = choose_placement(device).device
+    perception, segmenter = Perception(place), LiteSegmenter(place)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(LiteVoter(), sampler, seed),
-        reasoner=lambda _seed: reasoner,
-        segmenter=LiteSegmenter,
+        sampler=lambda seed: HierarchicalSampler(LiteVoter(perception), sampler, seed),
+        reasoner=lambda _seed: Matcher(perception),
+        segmenter=lambda: segmenter,
         propagator=propagator,
-        frame_finder=lambda: SimpleNamespace(find=reasoner.follow),
+        frame_finder=lambda: LiteBestFrameFinder(perception, segmenter, num_seed_frames=extensions.num_seed_frames),
     )
 
 
-def lite_stages(_device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
-    """Return the stages with the trained reader, and the matcher beside it."""
+def lite_stages(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
+    """Return the stages with the trained reader, and the matcher beside it. Raises: InvalidConfig: the device cannot be used."""
+    from videoseg_r1.lite.language.best_frames import LiteBestFrameFinder
     from videoseg_r1.lite.language.matcher import Matcher
-    from videoseg_r1.lite.reader.arbiter import SecondOpinion
+    from videoseg_r1.lite.perception.perceived_video import Perception
+    from videoseg_r1.lite.reader.arbiter import Arbiter
     from videoseg_r1.lite.reader.text_chat import TranscriptVoter, transcript_question
     from videoseg_r1.lite.reader.trained import load_reader
     from videoseg_r1.lite.segmenter import LiteSegmenter
+    from videoseg_r1.models.devices import choose_placement
+    from videoseg_r1.models.loading import loaded_once
     from videoseg_r1.stages.reasoning.chat_reasoner import ChatReasoner
 
+    placement = choose_placement(device)
+    perception, segmenter = Perception(placement.device), LiteSegmenter(placement.device)
+    reader = loaded_once(partial(load_reader, placement))
+    ask, matcher = partial(transcript_question, perception), Matcher(perception)
     prompts = (TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, FORMAT_REMINDER)
-    chat, matcher = cache(load_reader), Matcher(num_views=extensions.num_seed_frames)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(chat(), seed), sampler, seed),
-        reasoner=lambda seed: SecondOpinion(ChatReasoner(chat(), seed, ask=transcript_question), matcher),
-        segmenter=LiteSegmenter,
+        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(reader(), perception, seed), sampler, seed),
+        reasoner=lambda seed: Arbiter(ChatReasoner(reader(), seed, ask=ask), matcher),
+        segmenter=lambda: segmenter,
         propagator=propagator,
-        frame_finder=lambda: SimpleNamespace(find=matcher.follow),
+        frame_finder=lambda: LiteBestFrameFinder(perception, segmenter, num_seed_frames=extensions.num_seed_frames),
         settings={"prompts": {one.id: one.sha256 for one in prompts}},
     )
 
 
-def lite_segmenter(_device: str) -> Segmenter:
-    """Return stage 3a of `lite`."""
+def lite_segmenter(device: str) -> Segmenter:
+    """Return stage 3a of `lite`. Raises: InvalidConfig: the device cannot be used."""
     from videoseg_r1.lite.segmenter import LiteSegmenter
+    from videoseg_r1.models.devices import choose_placement
 
-    return LiteSegmenter()
+    return LiteSegmenter(choose_placement(device).device)
 
 
 def _features_weights() -> Path:
-    from videoseg_r1.lite.perception.backbone import weights_path
+    from videoseg_r1.lite.perception.backbone import backbone_weights
 
-    return weights_path()
+    return backbone_weights()
 
 
 def _saliency_weights() -> Path:
-    from videoseg_r1.lite.perception.saliency import weights_path
+    from videoseg_r1.lite.perception.saliency import saliency_weights
 
-    return weights_path()
+    return saliency_weights()
 
 
 def _sentences_weights() -> Path:
@@ -80,15 +91,15 @@ def _sentences_weights() -> Path:
 
 
 def _language_weights() -> Path:
-    from videoseg_r1.lite.reader.base import weights_path
+    from videoseg_r1.lite.reader.base import language_weights
 
-    return weights_path()
+    return language_weights()
 
 
 def _reader_weights() -> Path:
-    from videoseg_r1.lite.reader.trained import learned_files
+    from videoseg_r1.lite.reader.trained import delta_files
 
-    return learned_files()[0]
+    return delta_files()[0]
 
 
 _APACHE = "Apache-2.0"

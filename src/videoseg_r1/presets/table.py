@@ -165,7 +165,6 @@ PRESETS: dict[str, Preset] = {
         "memory",
         (FEATURES, SALIENCY, SENTENCES, LANGUAGE, READER),
         2.0,
-        on_gpu=False,
         extensions=_BOTH_HALVES,
     ),
     "lite-matcher": Preset(
@@ -174,7 +173,6 @@ PRESETS: dict[str, Preset] = {
         "memory",
         (FEATURES, SALIENCY, SENTENCES),
         1.5,
-        on_gpu=False,
         extensions=_BOTH_HALVES,
     ),
     "3b": _paper_scale("qwen2.5-vl-3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
@@ -189,6 +187,5 @@ PRESETS: dict[str, Preset] = {
         (FEATURES, SALIENCY),
         1.5,
         endpoint_chat,
-        on_gpu=False,
     ),
 }

@@ -76,13 +76,13 @@ class Reasoner(Protocol):
 
 
 class BestFrameFinder(Protocol):
-    """Finds where the objects that a `Reasoner` meant are seen best, beyond the paper."""
+    """Finds the frames in which the objects of an answer are seen best, without asking the reasoner again."""
 
     def find(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
-        """Return the same objects, in the same order, by frame: the best frame of each part of the video.
+        """Return where the same objects, in the same order, are seen best, by frame: at most one frame of each part of the video.
 
-        Frames where one of them is not seen are left out. Nothing at all means that the target frame is to be used; it is among the frames
-        where it is the best one.
+        A frame shows all of the objects. Nothing is returned where the seed masks are to be made in the target frame alone; otherwise the
+        target frame is among the frames only if it is the best one of its part.
 
         Args:
             meant: the answer for the target frame of `context`; it has cues.

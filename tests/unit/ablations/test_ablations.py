@@ -13,9 +13,9 @@ from videoseg_r1.ablations.document import kept
 from videoseg_r1.ablations.figures import difference, figure, share_fewer
 from videoseg_r1.ablations.readers import VARIANTS
 from videoseg_r1.datasets import load_dataset
-from videoseg_r1.lite.language.matcher import Choice
+from videoseg_r1.lite.language.matcher import MatcherAnswer
 from videoseg_r1.lite.language.words import understand
-from videoseg_r1.stages.reasoning.chat_reasoner import Question
+from videoseg_r1.lite.reader.text_chat import TranscriptQuestion
 from videoseg_r1.training.exam import Marks, is_success
 from videoseg_r1.training.world import draw_sample
 from videoseg_r1.types import Box, Cue, Point, Reasoning
@@ -144,17 +144,17 @@ def test_every_part_of_an_answer_is_left_out_once():
 
 
 def test_the_worth_of_an_answer_about_a_real_clip():
-    asked = Question((), (100, 100), (840, 840))
-    likely = Choice(Reasoning("", (Cue(Box(1, 1, 2, 2)),), presence=0.6), 1.0, understand("the one on the left"))
-    case = Case(None, asked, Box(0, 0, 99, 99), Choice(Reasoning("", (), presence=0.0), 0.0, likely.query), ())
-    nothing = Case(None, asked, None, likely, ())
+    asked = TranscriptQuestion((), (100, 100), (840, 840), {})
+    likely = MatcherAnswer(Reasoning("", (Cue(Box(1, 1, 2, 2)),), presence=0.6), 1.0, understand("the one on the left"))
+    case = Case(None, asked, Box(0, 0, 99, 99), MatcherAnswer(Reasoning("", (), presence=0.0), 0.0, likely.query))
+    nothing = Case(None, asked, None, likely)
     assert case.worth([Box(0, 0, 99, 99)]) == 1.0
     assert case.worth([Box(0, 0, 99, 49)]) == pytest.approx(0.5)  # pixels count up to and with the far edge, as in the rewards
     assert case.worth([]) == case.worth(None) == case.worth([Box(0, 0, 99, 99)] * 2) == 0.0
-    assert nothing.worth(()) == nothing.worth(nothing.with_opinion(())) == 1.0
-    assert nothing.with_opinion(None) == nothing.matched  # who could not be understood has no say
-    sure = replace(likely, answer=replace(likely.answer, presence=0.8))
-    assert replace(nothing, second=sure).with_opinion(()) == nothing.matched
+    assert nothing.worth(()) == nothing.worth(nothing.arbitrated(())) == 1.0
+    assert nothing.arbitrated(None) == nothing.matched  # who could not be understood has no say
+    sure = replace(likely, reasoning=replace(likely.reasoning, presence=0.8))
+    assert replace(nothing, matcher=sure).arbitrated(()) == nothing.matched
     assert nothing.worth(None) == nothing.worth([Box(0, 0, 1, 1)]) == 0.0
 
 
