@@ -201,7 +201,7 @@ def test_the_weights_delta_of_another_network_is_refused(network, tmp_path):
     with pytest.raises(ModelError, match="cannot be read"):
         apply_delta(other, tmp_path / "one.safetensors")
     with pytest.raises(OutputError, match="cannot be written"):
-        pack_delta(network, _trained(network)[0], tmp_path / "nowhere" / "one.safetensors", {})
+        pack_delta(network, _trained(network)[0], tmp_path / "one.safetensors" / "two.safetensors", {})
     with pytest.raises(ModelError, match="different networks"):
         pack_delta(network, other, tmp_path / "two.safetensors", {})
 
