@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from videoseg_r1.cli.outputs import existing_part
+from videoseg_r1.cli.options import ChangedSettings
 from videoseg_r1.datasets import Sample, load_dataset, mosaic, shuffle_text
-from videoseg_r1.documents import to_json
-from videoseg_r1.errors import OutputError
+from videoseg_r1.documents import to_plain
 from videoseg_r1.evaluation import Prediction, Predictor, by_given_mask, by_text, from_preds, one_per_clip
+from videoseg_r1.files import staged
 from videoseg_r1.masks import write_label_png
-from videoseg_r1.output.save import STAGING_PREFIX
-from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
+
+_NOT_SAVED = "the predictions cannot be saved"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def predictor_of(
     preset: str,
     propagator: str | None,
     device: str,
-    sampler: SamplerConfig,
+    changes: ChangedSettings,
     seed: int,
 ) -> tuple[Predictor, Mapping[str, Any]]:
     """Return what makes the masks, and its settings. Raises: see `from_preds` and `presets.load`."""
@@ -69,10 +67,10 @@ def predictor_of(
         return from_preds(preds, known), {"from_preds": str(preds)}
     from videoseg_r1.presets.table import load
 
-    segmenter = load(preset, device=device, propagator=propagator, sampler=sampler)
+    segmenter = load(preset, device=device, propagator=propagator, sampler=changes.sampler, extensions=changes.extensions)
     # one definition of plain data for settings, the one of the trace
     settings = {"preset": preset, "seed": seed, "models": segmenter.stages.models, **segmenter.stages.settings}
-    return by_given_mask(segmenter) if choice.given_mask else by_text(segmenter, seed), json.loads(to_json(settings))
+    return by_given_mask(segmenter) if choice.given_mask else by_text(segmenter, seed), to_plain(settings)
 
 
 @contextmanager
@@ -84,7 +82,8 @@ def saving(predict: Predictor, folder: Path | None) -> Generator[Predictor]:
     if folder is None:
         yield predict
         return
-    with _staging(folder) as staging:
+    with staged(folder, _NOT_SAVED) as staging:
+        staging.mkdir()
 
         def save(sample: Sample) -> Prediction:
             prediction = predict(sample)
@@ -92,39 +91,13 @@ def saving(predict: Predictor, folder: Path | None) -> Generator[Predictor]:
             return replace(prediction, masks=_written(prediction, place, sample.frame_names))
 
         yield save
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            staging.replace(folder)
-        except OSError as error:
-            raise _not_saved(folder, error) from error
-
-
-@contextmanager
-def _staging(folder: Path) -> Generator[Path]:
-    try:
-        place = existing_part(folder.absolute().parent)
-        temporary = tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=place, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise _not_saved(folder, error) from error
-    with temporary as name:
-        inner = Path(name) / "predictions"  # with the usual permissions, unlike the temporary folder
-        inner.mkdir()
-        yield inner
 
 
 def _written(prediction: Prediction, folder: Path, frame_names: Sequence[str]) -> Iterator[tuple[int, Any]]:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise _not_saved(folder, error) from error
+    folder.mkdir(parents=True)
     for index, mask in prediction.masks:
         write_label_png(folder / f"{frame_names[index]}.png", mask.astype(np.uint8))
         yield index, mask
-
-
-def _not_saved(folder: Path, error: OSError) -> OutputError:
-    fix = "free some space, or choose a new folder inside one that may be written"
-    return OutputError("the predictions cannot be saved", where=str(folder), why=error.strerror or str(error), fix=fix)
 
 
 def table(document: Mapping[str, Any]) -> str:

@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from videoseg_r1.cli.options import AnchorsOption, DeviceOption, PresetOption, PropagatorOption, SamplerOption, SeedOption
+from videoseg_r1.cli.options import (
+    AnchorsOption,
+    DeviceOption,
+    PresetOption,
+    PropagatorOption,
+    SamplerOption,
+    SeedFramesOption,
+    SeedOption,
+    changed_settings,
+)
 from videoseg_r1.cli.outputs import check_new
-from videoseg_r1.cli.terminal import Outcome, Progress, Terminal
+from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import UsageError
 
 if TYPE_CHECKING:
     from videoseg_r1.evaluation import Row
+    from videoseg_r1.types import Progress
 
 
 def evaluate(
@@ -27,6 +37,7 @@ def evaluate(
     device: DeviceOption = "auto",
     sampler: SamplerOption = "full",
     anchors: AnchorsOption = None,
+    seed_frames: SeedFramesOption = None,
     seed: SeedOption = 0,
     given_mask: Annotated[bool, typer.Option("--given-mask", help="Carry the first true mask of each clip; no text is read.")] = False,
     mosaic: Annotated[int, typer.Option("--mosaic", metavar="N", min=0, help="Join N clips side by side.")] = 0,
@@ -51,15 +62,14 @@ def evaluate(
 
     from videoseg_r1.cli.benchmark import Choice, predictor_of, saving, shuffled, table
     from videoseg_r1.evaluation import evaluate as score
-    from videoseg_r1.presets.table import preset_of
 
     names = tuple(name.strip() for name in videos.split(",") if name.strip())
     choice = Choice(dataset, root, given_mask, mosaic, names, limit, whole=with_control or shuffle_text or from_preds is not None)
     known, samples = choice.samples()
     other = shuffled(known, samples) if with_control or shuffle_text else []
-    sampling = preset_of(preset).sampling(sampler, anchors)
+    changes = changed_settings(sampler, anchors, seed_frames)
     predict, settings = predictor_of(
-        choice, known, from_preds, preset=preset, propagator=propagator, device=device, sampler=sampling, seed=seed
+        choice, known, from_preds, preset=preset, propagator=propagator, device=device, changes=changes, seed=seed
     )
     settings = {**settings, "dataset": dataset, "root": str(root), "given_mask": given_mask, "mosaic": mosaic}
     settings |= {"shuffle_text": shuffle_text, "videos": list(names), "limit": limit}

@@ -1,20 +1,20 @@
-"""Outputs: refused before any work where they cannot be written, then written and told of."""
+"""The outputs of a verb: checked before any work, so that what cannot be written fails early, then written and summarised."""
 
 from __future__ import annotations
 
-import difflib
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videoseg_r1.cli.terminal import Outcome, Progress
-from videoseg_r1.errors import OutputError, OutputExists, UnknownName, UsageError
+from videoseg_r1.cli.terminal import Outcome
+from videoseg_r1.errors import OutputExists
+from videoseg_r1.files import output_errors
 
 if TYPE_CHECKING:
     from videoseg_r1.output.result import SegmentationResult
-    from videoseg_r1.types import TrackEvent
+    from videoseg_r1.types import Progress, TrackEvent
+    from videoseg_r1.video import Video
 
 _PROBE = bytes(1 << 16)
 _MAX_EVENTS = 6
@@ -27,23 +27,13 @@ def formats_of(text: str) -> list[str]:
 
 
 def check_outputs(folder: Path, formats: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse what `export.save` would refuse after all the work.
+    """Refuse, before any work, what `output.save` would refuse after it.
 
     Raises: UnknownName, UsageError: no such format, or none. OutputExists. OutputError: the folder cannot be written, or the disk is full.
     """
-    from videoseg_r1.output.save import EXPORTS
+    from videoseg_r1.output import save
 
-    if not formats:
-        raise UsageError("no format was chosen", fix=f"there are: {', '.join(EXPORTS)}")
-    unknown = next((name for name in formats if name not in EXPORTS), None)
-    if unknown is not None:
-        close = difflib.get_close_matches(unknown, EXPORTS, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        raise UnknownName("there is no such format", where=repr(unknown), fix=f"{meant}there are: {', '.join(EXPORTS)}")
-    there = [name for name in (EXPORTS[name].file_name for name in formats) if os.path.lexists(folder / name)]
-    if there and not overwrite:
-        fix = "choose another folder, or replace them (--overwrite)"
-        raise OutputExists("the output is there already", where=f"{folder}: {', '.join(there)}", fix=fix)
+    save.checked_exports(folder, formats, overwrite=overwrite)
     check_writable(folder)
 
 
@@ -57,13 +47,9 @@ def check_new(folder: Path) -> None:
 def check_writable(folder: Path) -> None:
     """Refuse a folder that cannot be made or written, by writing a little to where it will be. Raises OutputError."""
     place = existing_part(folder)
-    try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(_PROBE)
-            file.flush()
-    except OSError as error:
-        fix = "free some space, or choose a folder that may be written"
-        raise OutputError("nothing can be written here", where=str(place), why=error.strerror or str(error), fix=fix) from error
+    with output_errors("nothing can be written here", place), tempfile.TemporaryFile(dir=place) as file:
+        file.write(_PROBE)
+        file.flush()
 
 
 def existing_part(folder: Path) -> Path:
@@ -71,12 +57,14 @@ def existing_part(folder: Path) -> Path:
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 
-def saved(result: SegmentationResult, folder: Path, formats: Sequence[str], *, overwrite: bool, progress: Progress) -> Outcome:
-    """Write a result and tell of it. Raises: see `export.save`."""
+def saved(
+    result: SegmentationResult, folder: Path, formats: Sequence[str], *, overwrite: bool, progress: Progress, video: Video | None = None
+) -> Outcome:
+    """Write a result and tell of it; `video` is the one that was segmented, where it is still open. Raises: see `output.save`."""
     from videoseg_r1.output.save import save
 
     progress("save", 0, 1)
-    outputs = {name: str(path) for name, path in save(result, folder, formats, overwrite=overwrite).items()}
+    outputs = {name: str(path) for name, path in save(result, folder, formats, overwrite=overwrite, video=video).items()}
     progress("save", 1, 1)
     failed = result.reasoning is not None and result.reasoning.failed
     return Outcome({**result.to_dict(), "outputs": outputs}, _summary(result, outputs), exit_code=int(failed))

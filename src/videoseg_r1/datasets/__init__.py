@@ -12,7 +12,7 @@ from typing import Protocol
 from videoseg_r1.datasets import davis
 from videoseg_r1.datasets.mosaic import mosaic, shuffle_text
 from videoseg_r1.datasets.sample import ABSENT, Gold, Sample
-from videoseg_r1.errors import UnknownName
+from videoseg_r1.errors import unknown_name
 
 __all__ = ["ABSENT", "DATASETS", "Gold", "Reader", "Sample", "load_dataset", "mosaic", "shuffle_text"]
 
@@ -29,5 +29,5 @@ DATASETS: dict[str, Reader] = {"davis16": davis.load}
 def load_dataset(name: str, root: str | Path, videos: Collection[str] | None = None) -> list[Sample]:
     """Return the samples of a benchmark, all or those of some clips. Raises UnknownName, and what its reader raises."""
     if name not in DATASETS:
-        raise UnknownName("No such dataset", where=name, fix=f"known are {', '.join(DATASETS)}")
+        raise unknown_name("dataset", name, DATASETS)
     return DATASETS[name](root, videos)

@@ -19,7 +19,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from videoseg_r1.datasets.sample import ABSENT, EmptyGold, Gold, PngGold, Sample, png_size, raise_problems, wrong_size
-from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, UnknownName
+from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, unknown_name
 from videoseg_r1.video import open_video
 
 META = "meta_expressions.json"
@@ -79,7 +79,7 @@ def load(root: str | Path, videos: Collection[str] | None = None) -> list[Sample
     clips = _read_meta(root / META).videos
     unknown = sorted(set(videos or ()) - set(clips))
     if unknown:
-        raise UnknownName("No such clip", where=", ".join(unknown), why=f"known are {', '.join(clips)}")
+        raise unknown_name("clip", unknown[0], clips)
     chosen = {name: clip for name, clip in clips.items() if videos is None or name in videos}
     sizes: dict[str, tuple[int, int]] = {}
     problems: list[InputError] = []

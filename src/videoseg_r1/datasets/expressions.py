@@ -21,7 +21,7 @@ from typing import TypeVar
 from videoseg_r1.datasets.sample import png_size, raise_problems, read_png_mask
 from videoseg_r1.datasets.training import TrainingClip
 from videoseg_r1.documents import build, read_json
-from videoseg_r1.errors import InvalidDocument, SourceNotFound, UnknownName, VideosegError
+from videoseg_r1.errors import InvalidDocument, SourceNotFound, VideosegError, unknown_name
 from videoseg_r1.types import BoolMask
 
 FIX = "complete the download, or leave these clips out"
@@ -97,7 +97,7 @@ def choose(clips: Mapping[str, _Clip], videos: Collection[str] | None) -> dict[s
     """Return the clips of these names, all when there are none given. Raises UnknownName."""
     unknown = sorted(set(videos or ()) - set(clips))
     if unknown:
-        raise UnknownName("No such clip", where=", ".join(unknown), why=f"there are {len(clips)}, such as {', '.join(list(clips)[:3])}")
+        raise unknown_name("clip", unknown[0], clips)
     return {name: clip for name, clip in clips.items() if videos is None or name in videos}
 
 

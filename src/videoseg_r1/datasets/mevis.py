@@ -4,7 +4,7 @@
     ROOT/SPLIT/mask_dict.json          {ANNO: [RUN LENGTHS or null, one per frame]}
     ROOT/SPLIT/JPEGImages/CLIP/FRAME.jpg
 
-SPLIT is train or valid_u; valid has no masks. Source: datasets_metrics.md 1.2. Checked on folders drawn in this layout, not on the
+SPLIT is train or valid_u; valid has no masks. Source: docs/algorithm.md, "MeViS". Checked on folders drawn in this layout, not on the
 real set. Not covered: version 2 of the set, with sentences that mean nothing.
 """
 

@@ -4,7 +4,7 @@
     ROOT/train/JPEGImages/CLIP/FRAME.jpg
     ROOT/train/Annotations/CLIP/FRAME.png      palette, every 5th frame of the 30 fps source
 
-Source: datasets_metrics.md 1.1. Checked on folders drawn in this layout, not on the real set.
+Source: docs/algorithm.md, "Ref-YouTube-VOS". Checked on folders drawn in this layout, not on the real set.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Not here: the rows of the table (`table`), how a stage works (`videoseg_r1.lite`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from videoseg_r1.stages.protocols import Propagator, Segmenter
 from videoseg_r1.stages.sampling.hierarchical import HierarchicalSampler, SamplerConfig
 
 
-def lite_matcher_stages(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+def lite_matcher_stages(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
     """Return the stages with the matcher alone. Raises: InvalidConfig: the device cannot be used."""
     from videoseg_r1.lite.language.best_frames import LiteBestFrameFinder
     from videoseg_r1.lite.language.matcher import LiteVoter, Matcher
@@ -27,17 +26,17 @@ def lite_matcher_stages(device: str, propagator: Callable[[], Propagator], sampl
     from videoseg_r1.models.devices import choose_placement
 
     place = choose_placement(device).device
-    perception, segmenter, settings = Perception(place), LiteSegmenter(place), replace(sampler, num_anchors=1)
+    perception, segmenter = Perception(place), LiteSegmenter(place)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(LiteVoter(perception), settings, seed),
+        sampler=lambda seed: HierarchicalSampler(LiteVoter(perception), sampler, seed),
         reasoner=lambda _seed: Matcher(perception),
         segmenter=lambda: segmenter,
         propagator=propagator,
-        frame_finder=lambda: LiteBestFrameFinder(perception, segmenter, num_seed_frames=sampler.num_anchors),
+        frame_finder=lambda: LiteBestFrameFinder(perception, segmenter, num_seed_frames=extensions.num_seed_frames),
     )
 
 
-def lite_stages(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, _extensions: Extensions) -> Stages:
+def lite_stages(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
     """Return the stages with the trained reader, and the matcher beside it. Raises: InvalidConfig: the device cannot be used."""
     from videoseg_r1.lite.language.best_frames import LiteBestFrameFinder
     from videoseg_r1.lite.language.matcher import Matcher
@@ -52,15 +51,14 @@ def lite_stages(device: str, propagator: Callable[[], Propagator], sampler: Samp
 
     placement = choose_placement(device)
     perception, segmenter = Perception(placement.device), LiteSegmenter(placement.device)
-    settings, reader = replace(sampler, num_anchors=1), loaded_once(partial(load_reader, placement))
-    ask, matcher = partial(transcript_question, perception), Matcher(perception)
+    reader, ask, matcher = loaded_once(partial(load_reader, placement)), partial(transcript_question, perception), Matcher(perception)
     prompts = (TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, FORMAT_REMINDER)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(reader(), perception, seed), settings, seed),
+        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(reader(), perception, seed), sampler, seed),
         reasoner=lambda seed: Arbiter(ChatReasoner(reader(), seed, ask=ask), matcher),
         segmenter=lambda: segmenter,
         propagator=propagator,
-        frame_finder=lambda: LiteBestFrameFinder(perception, segmenter, num_seed_frames=sampler.num_anchors),
+        frame_finder=lambda: LiteBestFrameFinder(perception, segmenter, num_seed_frames=extensions.num_seed_frames),
         settings={"prompts": {one.id: one.sha256 for one in prompts}},
     )
 

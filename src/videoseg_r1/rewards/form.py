@@ -1,4 +1,4 @@
-"""What a completion's form earns, whatever it says: tags, keys, repetition. Not here: coordinates (`matching`)."""
+"""The terms for the form of a completion, independent of its content: tags, keys, repetition. Not here: coordinates (`matching`)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _JUNCTION = re.compile(rf"{THINK_END}\s*{ANSWER}")
 def think_span(text: str) -> str:
     """Return the part of a completion whose tokens are charged.
 
-    It lies between the first `<think>` and the last `</think>`, so that closing the thought early hides nothing; without an end it
+    It lies between the first `<think>` and the last `</think>`, so that closing the thinking early hides nothing; without an end it
     is everything after `<think>`, without a beginning the whole text, so that leaving out tags does not pay.
-    Source: the paper charges "reasoning tokens"; these rules are ours (algorithm.md B.5).
+    Source: the paper charges "reasoning tokens"; these rules are ours (docs/algorithm.md, "Length penalty").
     """
     _, opened, rest = text.partition(THINK)
     if not opened:
@@ -28,7 +28,7 @@ def think_span(text: str) -> str:
 def thinking_format(text: str) -> float:
     """Return 1.0 if the text is `<think>any</think><answer>any</answer>`, blanks between the two allowed and nothing around them.
 
-    Source: VisionReasoner's code, algorithm.md A.1; an empty thought passes.
+    Source: VisionReasoner's code, docs/algorithm.md, "Form"; empty thinking passes.
     """
     if not text.startswith(THINK) or not text.endswith(ANSWER_END):
         return 0.0
@@ -38,20 +38,20 @@ def thinking_format(text: str) -> float:
 def non_repeat(text: str) -> float:
     """Return 0.0 if two or more of the pieces between full stops, answer included, have occurred before, else 1.0.
 
-    Source: VisionReasoner's code, algorithm.md A.1.
+    Source: VisionReasoner's code, docs/algorithm.md, "Form".
     """
     pieces = [piece for piece in map(str.strip, text.split(".")) if piece]
     return float(len(pieces) - len(set(pieces)) < 2)
 
 
 def answer_format(items: Sequence[object], *, negatives: bool, strict_parse: bool) -> float:
-    """Return in 0..2 how much of what is asked for the objects hold, on average; whether it is of use is not looked at.
+    """Return in 0..2 how many of the required parts the objects have, on average; whether the values make sense is not checked.
 
     Args:
         items: the objects of the answer, as JSON gave them.
         negatives: whether a negative point is asked for, besides a box and a point.
         strict_parse: stop counting at the first object where VisionReasoner's code runs into an exception.
-    Source: VisionReasoner's code, algorithm.md A.1; with negatives B.2.
+    Source: VisionReasoner's code, docs/algorithm.md, "Form"; the part for negative points is ours.
     """
     found = 0
     for item in items:

@@ -1,4 +1,4 @@
-"""One completion scored: every term, their weighted sum, and what the length of the thinking leaves of it.
+"""Scores one completion: every term, their weighted sum, and the factor for the length of the thinking.
 
 Not here: counting tokens (`num_think_tokens` is the caller's; words stand in for it), and anything that compares completions.
 """
@@ -27,7 +27,7 @@ Segment: TypeAlias = Callable[[Sequence[Cue]], BoolMask]
 
 @dataclass(frozen=True, slots=True)
 class RewardBreakdown:
-    """A reward and what it is made of.
+    """A reward and its parts.
 
     Attributes:
         terms: value of each term, before weights. A term beyond the paper that has no weight is not measured and 0.
@@ -115,7 +115,7 @@ def _negative_point(items: Sequence[object], cues: Sequence[Cue], truth: Truth) 
 
 
 def _mask_iou(cues: Sequence[Cue], truth: Truth, segment: Segment | None) -> float:
-    """Return the IoU of the united masks; 0.0 where no object can be segmented. Source: algorithm.md D5, on the union."""
+    """Return the IoU of the united masks; 0.0 where no object can be segmented. Source: docs/algorithm.md, "Rewards beyond the paper"."""
     if segment is None:
         raise InvalidConfig("mask_iou needs a segmenter", fix="give segment=, or set the weight of mask_iou to 0")
     usable = [cue for cue in cues if cue.box]

@@ -1,7 +1,7 @@
-"""The seams of the pipeline: one-method protocols that tests, users and every preset implement.
+"""What each stage is given and gives back, as protocols of one method; every preset implements them, and so may users.
 
-A stage knows only what it is given. `Shown` and `Context` read frames lazily, so a stage that needs two small frames does not
-make anybody decode the rest.
+A stage knows only what it is given. `Shown` and `Context` read frames when they are asked for, so a stage that needs two frames
+does not cause the others to be decoded. Not here: the order of the stages (`pipeline`).
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ class Reasoner(Protocol):
 
 
 class BestFrameFinder(Protocol):
-    """Finds the frames in which the objects of an answer are seen best, without asking the reasoner again."""
+    """Finds where the objects that a `Reasoner` meant are seen best, beyond the paper."""
 
     def find(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
-        """Return where the same objects, in the same order, are seen best, by frame: at most one frame of each part of the video.
+        """Return the same objects, in the same order, by frame: the best frame of each part of the video.
 
-        A frame shows all of the objects. Nothing is returned where the seed masks are to be made in the target frame alone; otherwise the
-        target frame is among the frames only if it is the best one of its part.
+        Frames where one of them is not seen are left out. Nothing at all means that the target frame is to be used; it is among the frames
+        where it is the best one.
 
         Args:
             meant: the answer for the target frame of `context`; it has cues.

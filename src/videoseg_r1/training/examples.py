@@ -105,7 +105,7 @@ class WorldExamples:
 class ClipExamples:
     """Clips with expressions, put to a vision-language model.
 
-    A clip in which the targets are never all to be seen gives way to the next one. Source: algorithm.md B.7.
+    A clip in which the targets are never all to be seen gives way to the next one. Source: docs/algorithm.md, "Training samples".
     """
 
     def __init__(self, clips: Sequence[TrainingClip], num: int, family: Family, budgets: Mapping[str, int], seed: int = 0) -> None:

@@ -1,7 +1,7 @@
 """What happens when a step goes wrong: a gradient that is not finite changes nothing, and too many of them end the run.
 
 Under DeepSpeed the engine updates the weights itself, in `backward`: gradients are out of reach there, and only checkpoints are
-guarded (`checkpoints.require_finite`). Source: faults.md T3.
+guarded (`checkpoints.require_finite`). Source: docs/algorithm.md, "When something goes wrong".
 """
 
 from __future__ import annotations

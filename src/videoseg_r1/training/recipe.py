@@ -7,7 +7,6 @@ Not here: what the values do (`run`, `sft`, `grpo`), settings of the reward (`re
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from videoseg_r1.difficulty.levels import BudgetMode
 from videoseg_r1.documents import at, build
-from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound
+from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound, name_hint
 from videoseg_r1.rewards import RewardConfig, Terms
 
 Table: TypeAlias = dict[str, Any]
@@ -293,9 +292,7 @@ def _check_keys(kind: Any, table: object, place: str) -> None:
     hints = typing.get_type_hints(kind)
     for key, value in cast("Mapping[str, object]", table).items():
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            fix = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}"
-            raise InvalidDocument("An unknown key", where=at(place, key), fix=fix)
+            raise InvalidDocument("An unknown key", where=at(place, key), fix=name_hint(key, hints))
         for inner in (hints[key], *typing.get_args(hints[key])):
             if dataclasses.is_dataclass(inner) or inner is Terms:
                 _check_keys(inner, value, at(place, key))

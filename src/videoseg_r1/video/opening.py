@@ -1,4 +1,4 @@
-"""`open_video`: one door for every kind of source."""
+"""`open_video`, which opens every kind of source: files, folders, photos, animations, arrays and iterators."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def open_video(source: Source, *, limits: Limits | None = None, on_corrupt: OnCo
     if isinstance(source, Video):
         return BorrowedVideo(source)
     if isinstance(source, str | Path):
-        return _open_path(source, limits, on_corrupt, fps)
+        video = _open_path(source, limits, on_corrupt, fps)
+        video.path = Path(source)
+        return video
     if isinstance(source, np.ndarray | Sequence):
         return ArrayVideo(source, limits=limits, fps=fps)
     if isinstance(source, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  (callers may be untyped)

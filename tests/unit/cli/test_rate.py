@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from helpers.chat_server import ChatServer, says
+from helpers.replies import ratings_reply
 from helpers.scripted_chat import ScriptedChat
 from videoseg_r1.cli import main
 from videoseg_r1.difficulty import RATINGS
@@ -18,12 +19,7 @@ from videoseg_r1.errors import InvalidDocument, SourceNotFound
 from videoseg_r1.presets import table as presets
 from videoseg_r1.video.manifest import Item, read_manifest
 
-
-def reply(*values: int) -> str:
-    return json.dumps(dict(zip(RATINGS, values, strict=True)))
-
-
-EASY, MEDIUM, HARD = reply(1, 2, 3, 4, 2), reply(5, 5, 5, 5, 6), reply(9, 9, 8, 8, 9)
+EASY, MEDIUM, HARD = ratings_reply(1, 2, 3, 4, 2), ratings_reply(5, 5, 5, 5, 6), ratings_reply(9, 9, 8, 8, 9)
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +60,8 @@ def manifest(clip: Path, tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    code = main(["rate", *map(str, arguments)])
+    preset = [] if "--preset" in arguments else ["--preset", "3b"]
+    code = main(["rate", *map(str, arguments), *preset])
     return code, capsys.readouterr().out
 
 
@@ -111,14 +108,14 @@ def test_a_manifest(script: Any, manifest: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_quantiles_part_the_items_of_the_manifest(script: Any, manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script(reply(5, 5, 5, 5, 5), reply(5, 5, 5, 5, 6), reply(5, 5, 5, 6, 6))
+    script(ratings_reply(5, 5, 5, 5, 5), ratings_reply(5, 5, 5, 5, 6), ratings_reply(5, 5, 5, 6, 6))
     found = document(capsys, manifest, "--mode", "quantile")
     assert [item["tier"] for item in found["items"]] == ["easy", "medium", "hard"]
     assert 5.0 < found["tiers"]["easy"] < found["tiers"]["hard"] < 5.4
 
 
 def test_what_is_imputed_is_medium_and_moves_no_threshold(script: Any, manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script("", "", "", reply(1, 1, 1, 1, 1), reply(2, 2, 2, 2, 2))
+    script("", "", "", ratings_reply(1, 1, 1, 1, 1), ratings_reply(2, 2, 2, 2, 2))
     found = document(capsys, manifest, "--mode", "quantile")
     assert [(item["imputed"], item["tier"]) for item in found["items"]] == [(True, "medium"), (False, "easy"), (False, "hard")]
     assert found["tiers"]["hard"] < 2.0
@@ -176,7 +173,7 @@ def test_a_preset_without_a_language_model_is_refused(
     if without is None:
         pytest.skip("every preset has a language model")
     found = document(capsys, clip, "the dog", "--preset", without, code=2)
-    assert (found["error"], found["what"]) == ("InvalidConfig", "this preset has no language model")
+    assert (found["error"], found["what"]) == ("InvalidConfig", "this needs a model that sees pictures")
 
 
 def test_a_model_behind_an_address(clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,6 +201,14 @@ def test_an_endpoint_that_is_down_stops_everything(
         monkeypatch.setenv("VIDEOSEG_ENDPOINT_MODEL", "Qwen/Qwen3-VL-4B-Instruct")
         assert document(capsys, manifest, "--preset", "endpoint", code=4)["error"] == "ModelError"
     assert len(server.bodies) == 1
+
+
+def test_without_a_preset_those_that_see_pictures_are_named(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rate", str(clip), "the dog"]) == 2
+    told = capsys.readouterr().err
+    assert "a model that sees pictures" in told
+    assert "3b, 7b" in told
+    assert "lite" not in told
 
 
 def test_a_manifest_is_read_line_by_line(manifest: Path, clip: Path) -> None:

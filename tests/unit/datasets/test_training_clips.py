@@ -310,5 +310,5 @@ def test_the_key_segment_is_as_long_as_the_sampler_makes_it_and_holds_the_target
 def test_every_error_is_one_of_ours(tmp_path):
     (tmp_path / "meta_expressions" / "train").mkdir(parents=True)
     (tmp_path / "meta_expressions" / "train" / "meta_expressions.json").write_text('{"videos": [1, 2')
-    with pytest.raises(VideosegError, match="Not a JSON document"):
+    with pytest.raises(VideosegError, match="not a JSON document"):
         ref_youtube_vos.load(tmp_path)

@@ -152,6 +152,7 @@ class Tracker:
 
         fine, coarse = F.normalize(maps[2], dim=1)[0], at_grid(maps[4])
         # the finer map tells neighbours apart, the coarser one recognises objects: it counts twice
+        # (docs/algorithm.md, "Propagation of lite")
         matched = F.normalize(torch.cat([0.5 * fine, coarse]), dim=0)
         texture = F.normalize(F.avg_pool2d(maps[1], 2), dim=1)[0]
         colour = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255 - 0.5

@@ -5,7 +5,7 @@ prefix and itself but none of the others; positions go on from the prefix for ea
 says of prefix and continuation alone. Attention is computed continuation by continuation, so it costs no more than it would for each
 alone, less the prefix. Not here: where the texts come from, losses.
 
-Source: ours; keeping continuations apart is what keeps a packed sequence from leaking answers (lite.md, section 5).
+Source: ours; keeping continuations apart is what keeps a packed sequence from leaking answers (docs/algorithm.md, "Shared prefixes").
 """
 
 from __future__ import annotations

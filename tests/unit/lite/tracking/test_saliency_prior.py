@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.lite_things import CPU
+from helpers.shapes import square
 from videoseg_r1.lite.perception.saliency import load_saliency
 from videoseg_r1.lite.tracking import saliency_prior
 from videoseg_r1.lite.tracking.crop import Crop
@@ -14,10 +15,8 @@ from videoseg_r1.lite.tracking.saliency_prior import SaliencyPrior
 CROP = Crop(0, 0, 96, 64, 96, 64)
 
 
-def square(left: int) -> np.ndarray:
-    mask = np.zeros((64, 96), bool)
-    mask[20:44, left : left + 24] = True
-    return mask
+def shape_at(left: int) -> np.ndarray:
+    return square((96, 64), left, 20, 24)
 
 
 def picture(left: int) -> np.ndarray:
@@ -49,11 +48,11 @@ def test_there_is_no_trust_before_it_has_agreed_with_a_mask(looks):
 def test_what_agrees_is_trusted_and_what_does_not_is_not(looks):
     good, bad = SaliencyPrior(CPU, 4.0, 0.5, 1), SaliencyPrior(CPU, 4.0, 0.5, 1)
     saliency = good.look(picture(10), CROP)
-    good.compare(saliency, square(10))
-    bad.compare(saliency, square(60))
+    good.compare(saliency, shape_at(10))
+    bad.compare(saliency, shape_at(60))
     odds = good.odds(saliency).numpy()
-    assert odds[square(10)].mean() > 2
-    assert odds[~square(10)].mean() < -2
+    assert odds[shape_at(10)].mean() > 2
+    assert odds[~shape_at(10)].mean() < -2
     assert np.abs(odds).max() <= 4
     assert not bad.odds(saliency).any()
 
@@ -61,10 +60,10 @@ def test_what_agrees_is_trusted_and_what_does_not_is_not(looks):
 def test_trust_is_lost_by_and_by_and_an_empty_mask_changes_nothing(looks):
     prior = SaliencyPrior(CPU, 4.0, 0.5, 1)
     saliency = prior.look(picture(10), CROP)
-    prior.compare(saliency, square(10))
+    prior.compare(saliency, shape_at(10))
     strengths = [float(prior.odds(saliency).abs().mean())]
     for _ in range(4):
-        prior.compare(saliency, square(60))
+        prior.compare(saliency, shape_at(60))
         strengths.append(float(prior.odds(saliency).abs().mean()))
     assert strengths == sorted(strengths, reverse=True)
     assert strengths[-1] == 0
@@ -78,7 +77,7 @@ def test_between_two_looks_what_stood_out_moves_with_the_picture(looks):
     found = [prior.look(picture(10 + 3 * step), CROP) > 0.5 for step in range(4)]
     assert len(looks) == 2  # the first picture and the fourth
     for step, mask in enumerate(found):
-        true = square(10 + 3 * step)
+        true = shape_at(10 + 3 * step)
         assert (mask & true).sum() / (mask | true).sum() > 0.8
 
 
