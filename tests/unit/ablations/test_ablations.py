@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from helpers.lite_things import HEIGHT, WIDTH, square_region
 from videoseg_r1.ablations import masks, text
 from videoseg_r1.ablations.clips import Case
 from videoseg_r1.ablations.document import kept
@@ -156,6 +157,16 @@ def test_the_worth_of_an_answer_about_a_real_clip():
     sure = replace(likely, reasoning=replace(likely.reasoning, presence=0.8))
     assert replace(nothing, matcher=sure).arbitrated(()) == nothing.matched
     assert nothing.worth(None) == nothing.worth([Box(0, 0, 1, 1)]) == 0.0
+
+
+def test_the_lines_of_a_case_are_the_boxes_that_the_transcript_tells():
+    views = {1: square_region(4), 3: square_region(4, left=100)}
+    asked = TranscriptQuestion((), (WIDTH, HEIGHT), (840, 840), views)
+    nothing = MatcherAnswer(Reasoning("", ()), 0.0, understand("the dog"))
+    case = Case(None, asked, views[3].box, nothing)
+    assert [case.worth([line]) for line in case.lines] == [0.0, pytest.approx(1, abs=0.05)]
+    # told boxes are whole numbers of the canonical frame: 20 pixels of 160 are 105 of 840
+    assert [line.x1 * 840 / WIDTH for line in case.lines] == [105, 525]
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path):

@@ -92,7 +92,7 @@ def test_the_stages_of_the_presets_work_on_the_device_that_is_asked_for(build, l
             return 1
 
     monkeypatch.setattr(trained, "load_reader", lambda placement: placements.append(placement) or Answering())
-    stages = build("cuda:1", lambda: None, SamplerConfig(num_anchors=2), Extensions())
+    stages = build("cuda:1", lambda: None, SamplerConfig(), Extensions(num_seed_frames=2))
     with open_video(_FRAMES) as video:
         context = Context(video, _PICK)
         target = video.read([1])[0]

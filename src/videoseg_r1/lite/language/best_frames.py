@@ -1,6 +1,6 @@
-"""The frames in which what was meant is seen best, found by the ids of the things that an answer names.
+"""The frames in which the things that an answer names are seen best, found by the ids of the things.
 
-Not here: which frame of a part is best (`lite.perception.seed_frames`), what is meant (`matcher`, `lite.reader`).
+Not here: which frame of a part is best (`lite.perception.seed_frames`), the answer (`matcher`, `lite.reader`).
 """
 
 from __future__ import annotations

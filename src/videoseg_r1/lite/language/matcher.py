@@ -72,7 +72,7 @@ class LiteVoter:
         return [float(np.floor(1000 * (pick - first + 0.5) / (last - first + 1)) / 10) for pick in picks]
 
     def _views(self, frames: Shown, query: str) -> list[tuple[Region, float]]:
-        """Return the views of the best thing in the stretch that is shown, each with its unchanged part."""
+        """Return the regions of the thing that fits best, in the part of the video that is shown, each with its unchanged part."""
         if not frames.indices:
             return []
         first, last = frames.indices[0], frames.indices[-1]
@@ -89,8 +89,8 @@ class LiteVoter:
 def looks(num_frames: int, segment: tuple[int, int], target: int | None = None) -> list[int]:
     """Return the frames that are looked at for a question, ascending: some of the whole video, some of the segment, and the target frame.
 
-    They depend on nothing else, so an answer does not depend on earlier questions, and all who look for one question see the same things
-    under the same ids.
+    They depend on nothing else, so an answer does not depend on earlier questions, and every part of `lite` sees the same things under the
+    same ids for one question.
     """
     return sorted({*uniform(0, num_frames - 1, LOOKS), *uniform(*segment, LOOKS), *(() if target is None else (target,))})
 
