@@ -204,4 +204,4 @@ def _reasoning_text(
     reasons = [f"{name} {value:+.2f}" for name, value in best.terms.items() if abs(value) >= 0.05]
     decided = f" It leads by: {', '.join(reasons)}." if len(judged) > 1 and reasons else ""
     evidence = f" Class evidence {best.evidence:.2f}." if query.noun else ""
-    return "\n".join([asked, *lines, f"MatcherAnswer: 1, with {best.share:.2f} of the score.{evidence}{decided}"])
+    return "\n".join([asked, *lines, f"Choice: 1, with {best.share:.2f} of the score.{evidence}{decided}"])

@@ -79,6 +79,7 @@ def test_the_reasoning_text_states_what_was_seen(video):
     assert "minivan 0.90" in text
     assert "golden retriever 0.90" in text
     assert "helicopter" not in text
+    assert text.splitlines()[-1].startswith("Choice: 1, with ")
 
 
 def test_what_is_not_there_is_not_found(video):
