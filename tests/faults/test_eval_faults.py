@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videoseg_r1.datasets import Sample
-from videoseg_r1.datasets.sample import PngGold
+from videoseg_r1.datasets.clip import Clip, Expression
+from videoseg_r1.datasets.sample import Sample
+from videoseg_r1.datasets.true_masks import PngMasks
 from videoseg_r1.errors import InvalidDocument, SourceNotFound
 from videoseg_r1.evaluation import Prediction, evaluate, from_preds, score_png_folders
 from videoseg_r1.video import open_video
@@ -39,7 +40,9 @@ def make_sample(root: Path, video: str, expression: str = "0") -> Sample:
     for path in paths:
         path.write_bytes(png(square()))
     names = tuple(path.stem for path in paths)
-    return Sample(video, expression, "it", "referring", names, partial(open_video, folder), PngGold(video, SIZE, paths), (video,))
+    asked = Expression(expression, "it", ("1",))
+    clip = Clip("drawn", "all", video, names, partial(open_video, folder), (asked,), PngMasks(dict(enumerate(paths))))
+    return Sample(clip, asked, (video,))
 
 
 @pytest.fixture
@@ -166,18 +169,18 @@ def test_a_prediction_that_vanishes_between_check_and_reading_is_named(preds: Pa
 
 
 def test_damaged_true_masks_stop_the_evaluation(samples: list[Sample]) -> None:
-    gold = samples[0].gold
-    assert isinstance(gold, PngGold)
-    gold.paths[3].write_bytes(gold.paths[3].read_bytes()[:-20])
+    masks = samples[0].clip.masks
+    assert isinstance(masks, PngMasks)
+    masks.paths[3].write_bytes(masks.paths[3].read_bytes()[:-20])
     with pytest.raises(InvalidDocument, match=r"ant/00003\.png"):
         evaluate(samples, lambda s: Prediction(()))
 
 
 def test_an_object_number_that_a_grey_mask_cannot_have_is_refused(samples: list[Sample]) -> None:
-    gold = samples[0].gold
-    assert isinstance(gold, PngGold)
+    masks = samples[0].clip.masks
+    assert isinstance(masks, PngMasks)
     with pytest.raises(InvalidDocument, match="object 2"):
-        PngGold(gold.key, gold.size, gold.paths, 2).mask(0)
+        masks.read(["2"], 0)
 
 
 def test_folder_scores_name_every_damaged_file(tmp_path: Path, samples: list[Sample]) -> None:

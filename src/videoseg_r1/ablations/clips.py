@@ -76,7 +76,7 @@ def _case(sample: Sample, video: Video) -> Case:
     target, context = video.read([pick.target_frame])[0], Context(video, pick)
     second = Matcher().choose(target, context, sample.query)
     asked = transcript_question(target, context, sample.query)
-    mask = sample.gold.mask(pick.target_frame)
+    mask = sample.mask(pick.target_frame)
     return Case(sample, asked, box_of(mask) if mask.any() else None, second, tuple(_boxes_in(asked)))
 
 

@@ -17,8 +17,8 @@ from typing import TypeVar
 from videoseg_r1.ablations import masks, text
 from videoseg_r1.ablations.clips import Case, cases_of
 from videoseg_r1.ablations.readers import VARIANTS
-from videoseg_r1.datasets import load_dataset
-from videoseg_r1.datasets.sample import Sample
+from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.sample import Sample, samples_of
 from videoseg_r1.documents import build, read_json, to_json
 from videoseg_r1.training.run import write_whole
 
@@ -38,7 +38,7 @@ def write_tables(out: Path, root: Path | None, num: int, num_clips: int, progres
     Raises: WeightsMissing, ModelError: of the readers. SourceNotFound, InvalidDocument: the clips or a file of values cannot be read.
         OutputError.
     """
-    real = load_dataset("davis16", root) if root else []
+    real = samples_of(load_davis16(root)) if root else []
     drawn = masks.changing_samples(num_clips)
     clips: Mapping[str, Sequence[Sample]] = {"drawn clips": drawn, **({"development clips": real} if real else {})}
     changing = {"drawn clips": drawn, **({"development clips, target hidden for a while": masks.hidden_samples(real)} if real else {})}

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, Literal, TypeAlias
 
 from videoseg_r1.ablations.figures import difference, figure, head, row
-from videoseg_r1.datasets.sample import Sample
+from videoseg_r1.datasets.sample import Sample, samples_of
 from videoseg_r1.evaluation import by_text, evaluate
 from videoseg_r1.masks import union_of
 from videoseg_r1.metrics import region_similarity
@@ -19,7 +19,7 @@ from videoseg_r1.presets.table import load
 from videoseg_r1.stages.protocols import Context
 from videoseg_r1.stages.sampling.hierarchical import SamplerConfig, SamplerMode
 from videoseg_r1.training.world import Split, draw_sample
-from videoseg_r1.training.world.benchmark import rendered_samples
+from videoseg_r1.training.world.benchmark import rendered_clips
 from videoseg_r1.types import Cue
 
 _Values: TypeAlias = Mapping[str, Mapping[Any, Sequence[float]]]
@@ -52,14 +52,14 @@ def changing_samples(num: int, split: Split = "val") -> list[Sample]:
             seeds.append(seed)
         if len(seeds) == num:
             break
-    return rendered_samples(seeds, split)
+    return samples_of(rendered_clips(seeds, split))
 
 
 def hidden_samples(samples: Sequence[Sample]) -> list[Sample]:
     """Return those whose target is partly hidden, small or gone for a while: in some frame less than half of its median area."""
     found: list[Sample] = []
     for sample in samples:
-        areas = [int(sample.gold.mask(index).sum()) for index in range(len(sample.gold))] if sample.target_present else []
+        areas = [int(sample.mask(index).sum()) for index in sample.scored_frames] if sample.target_present else []
         if areas and min(areas) < median(areas) / 2:
             found.append(sample)
     return found
@@ -93,7 +93,7 @@ def _seeds(samples: Sequence[Sample], preset: str) -> Iterator[dict[str, float]]
             cues = reasoner.reason(target, Context(video, pick), sample.query).cues
             if not cues or not all(cue.box and cue.points and cue.neg_points for cue in cues):
                 continue
-            truth = sample.gold.mask(pick.target_frame)
+            truth = sample.mask(pick.target_frame)
             yield {
                 name: region_similarity(union_of(segmenter.segmenter.segment(target, [part(cue) for cue in cues])), truth)
                 for name, part in PARTS.items()

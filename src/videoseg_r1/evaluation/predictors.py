@@ -1,4 +1,7 @@
-"""Where masks come from: a pipeline that reads the text, a pipeline that is given a mask, or anybody's PNG folders."""
+"""Where predicted masks come from: a pipeline that reads the text, a pipeline that is given a mask, or anybody's PNG folders.
+
+Not here: how they are scored (`scoring`), how they are kept as files (`run`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from videoseg_r1.datasets.sample import Sample, png_size, raise_problems, read_png_mask, wrong_size
+from videoseg_r1.datasets.mask_files import png_size, read_png_mask, wrong_size
+from videoseg_r1.datasets.problems import raise_problems
+from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, VideosegError
 from videoseg_r1.types import BoolMask, KeyframePick
 from videoseg_r1.video import Video
@@ -89,7 +94,7 @@ def by_given_mask(propagator: MaskPropagator) -> Predictor:
     """
 
     def predict(sample: Sample) -> Prediction:
-        candidates = ((index, sample.gold.mask(index)) for index in range(len(sample.gold)))
+        candidates = ((index, sample.mask(index)) for index in sample.scored_frames)
         first, mask = next(((index, mask) for index, mask in candidates if mask.any()), (None, None))
         if first is None or mask is None:
             return Prediction(())
@@ -102,10 +107,11 @@ def by_given_mask(propagator: MaskPropagator) -> Predictor:
 
 def one_per_clip(samples: Iterable[Sample]) -> list[Sample]:
     """Return one sample of the kind GIVEN_MASK, without a query, for every set of true masks of the samples that have a target."""
-    first: dict[str, Sample] = {}
+    first: dict[object, Sample] = {}
     for sample in samples:
         if sample.target_present:
-            first.setdefault(sample.gold.key, replace(sample, kind=GIVEN_MASK, query=""))
+            given = replace(sample.expression, kind=GIVEN_MASK, text="")
+            first.setdefault(sample.truth_key, replace(sample, expression=given))
     return list(first.values())
 
 
@@ -133,7 +139,7 @@ def from_preds(root: str | Path, samples: Sequence[Sample]) -> Predictor:
 
     def predict(sample: Sample) -> Prediction:
         files = _prediction_files(root, sample)
-        return Prediction((index, read_png_mask(path, sample.gold.size)) for index, path in files)
+        return Prediction((index, read_png_mask(path, sample.size)) for index, path in files)
 
     return predict
 
@@ -185,8 +191,8 @@ def _file_problems(folder: Path, sample: Sample) -> Iterator[VideosegError]:
         except InputError as error:
             yield error
         else:
-            if size != sample.gold.size:
-                yield wrong_size(path, size, sample.gold.size)
+            if size != sample.size:
+                yield wrong_size(path, size, sample.size)
 
 
 def _visible(folder: Path) -> list[Path]:

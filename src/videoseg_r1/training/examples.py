@@ -15,8 +15,8 @@ import numpy as np
 
 from videoseg_r1.chat.base import Message
 from videoseg_r1.chat.families import Family
-from videoseg_r1.datasets import mevis, ref_davis17, ref_youtube_vos
-from videoseg_r1.datasets.training import TrainingClip, draw_sample
+from videoseg_r1.datasets.registry import dataset_for
+from videoseg_r1.datasets.training import TrainingSample, TrainingSource, draw_training_sample, training_sources
 from videoseg_r1.difficulty.levels import MEDIUM, BudgetMode, token_budget
 from videoseg_r1.documents import read_json
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
@@ -29,18 +29,15 @@ from videoseg_r1.stages.reasoning.chat_reasoner import question
 from videoseg_r1.training import world
 from videoseg_r1.training.recipe import Data, Recipe
 from videoseg_r1.training.world.seen import look_at
-from videoseg_r1.types import BoolMask, Cue, Frame
+from videoseg_r1.types import BoolMask, Cue
 
 SCENE = "scene"
 """Column of the questions about a scene."""
 
-_READERS = {"ref_youtube_vos": ref_youtube_vos.load, "mevis": mevis.load, "ref_davis17": ref_davis17.load}
 _KEPT = 64
 _PER_SCENE, _PER_EASY_SCENE, _NUM_SENTENCES = 10, 6, 16
 _NO_THINKING = "Do not think first: write the part in <answer> and nothing else."
 _SCENES_OF_A_RUN = 100_000
-_FPS = 6.0
-"""Frames a second that the clips are taken to have: every 5th of 30. It is only shown to the model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +105,10 @@ class ClipExamples:
     A clip in which the targets are never all to be seen gives way to the next one. Source: algorithm.md B.7.
     """
 
-    def __init__(self, clips: Sequence[TrainingClip], num: int, family: Family, budgets: Mapping[str, int], seed: int = 0) -> None:
-        if not clips:
+    def __init__(self, sources: Sequence[TrainingSource], num: int, family: Family, budgets: Mapping[str, int], seed: int = 0) -> None:
+        if not sources:
             raise InvalidConfig("there is no clip to train on", where="data.root")
-        self._clips, self._num, self._family, self._budgets, self._seed = clips, num, family, budgets, seed
+        self._sources, self._num, self._family, self._budgets, self._seed = sources, num, family, budgets, seed
         side = family.fed(np.zeros((*CANONICAL, 3), np.uint8), "target").shape[0]
         self.coord_size = family.coord_size((side, side))
 
@@ -120,24 +117,22 @@ class ClipExamples:
 
     def __getitem__(self, number: int, /) -> Example:
         rng = np.random.default_rng((self._seed, number))
-        for step in range(len(self._clips)):
-            clip = self._clips[(number + step) % len(self._clips)]
-            drawn = draw_sample(clip, rng)
-            if drawn is None:
-                continue
-            pick = drawn.pick
-            references, keys = (self._frames(clip, indices) for indices in (pick.reference_frames, pick.key_frames))
-            target = self._frames(clip, (pick.target_frame,))[0]
-            asked = question(self._family, target, references, keys, clean_query(clip.query))
-            truth = truth_of(drawn.masks, budget=self._budgets.get(f"{clip.video_id}/{clip.expression_id}"))
-            thinking = f"In the target frame {len(truth.boxes)} of the objects fit the sentence."
-            size = (target.rgb.shape[1], target.rgb.shape[0])
-            reply = format_reply(thinking, _cues(drawn.masks), size, coord_size=self.coord_size)
-            return Example(asked.messages, reply, truth)
-        raise InvalidDocument("In no clip are all targets to be seen at once", where=self._clips[0].dataset)
+        for step in range(len(self._sources)):
+            drawn = draw_training_sample(self._sources[(number + step) % len(self._sources)], rng)
+            if drawn is not None:
+                return self._example(drawn)
+        raise InvalidDocument("In no clip are all targets to be seen at once", where=self._sources[0].clip.dataset)
 
-    def _frames(self, clip: TrainingClip, indices: Sequence[int]) -> list[Frame]:
-        return [Frame(index, index / _FPS, clip.rgb(index)) for index in indices]
+    def _example(self, drawn: TrainingSample) -> Example:
+        clip, expression, pick = drawn.source.clip, drawn.source.expression, drawn.pick
+        with clip.open() as video:
+            references, keys, (target,) = (video.read(part) for part in (pick.reference_frames, pick.key_frames, [pick.target_frame]))
+        asked = question(self._family, target, references, keys, clean_query(expression.text))
+        truth = truth_of(drawn.masks, budget=self._budgets.get(f"{clip.name}/{expression.id}"))
+        thinking = f"In the target frame {len(truth.boxes)} of the objects fit the sentence."
+        size = (target.rgb.shape[1], target.rgb.shape[0])
+        reply = format_reply(thinking, _cues(drawn.masks), size, coord_size=self.coord_size)
+        return Example(asked.messages, reply, truth)
 
 
 def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0) -> Examples:
@@ -146,7 +141,7 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
     Args:
         num: how many.
         first: number of the first, so that two stages see different ones.
-    Raises: InvalidConfig: text for pictures, or pictures for text. What the readers raise.
+    Raises: InvalidConfig: text for pictures, or pictures for text. What the loaders raise.
     """
     data = recipe.data
     if (data.source == "world") != (family is None):
@@ -156,7 +151,8 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
         start, medium = first_scene(recipe) + first, recipe.reward.budget
         return WorldExamples(num, start, budget=data.budget, medium=medium, seen_every=data.seen_every)
     budgets = _budgets(data, recipe.reward.budget)
-    return ClipExamples(_READERS[data.source](data.root), num, family, budgets, recipe.run.seed + first)
+    sources = training_sources(dataset_for("training", data.source).load(data.root))
+    return ClipExamples(sources, num, family, budgets, recipe.run.seed + first)
 
 
 def first_scene(recipe: Recipe) -> int:

@@ -12,7 +12,8 @@ from videoseg_r1.ablations.clips import Case
 from videoseg_r1.ablations.document import kept
 from videoseg_r1.ablations.figures import difference, figure, share_fewer
 from videoseg_r1.ablations.readers import VARIANTS
-from videoseg_r1.datasets import load_dataset
+from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.sample import samples_of
 from videoseg_r1.lite.language.matcher import Choice
 from videoseg_r1.lite.language.words import understand
 from videoseg_r1.stages.reasoning.chat_reasoner import Question
@@ -121,7 +122,7 @@ def test_clips_of_table_5_have_targets_that_are_not_always_to_be_seen():
     samples = masks.changing_samples(3)
     assert len(samples) == 3
     for sample in samples:
-        shown = [sample.gold.mask(index).any() for index in range(0, len(sample.gold), 4)]
+        shown = [sample.mask(index).any() for index in range(0, sample.num_frames, 4)]
         drawn = draw_sample(int(sample.video_id.removeprefix("val-")), "val")
         assert sample.target_present
         assert any(shown)
@@ -129,7 +130,7 @@ def test_clips_of_table_5_have_targets_that_are_not_always_to_be_seen():
 
 
 def test_real_clips_of_table_5_have_targets_that_are_hidden_for_a_while(shared_data):
-    samples = load_dataset("davis16", shared_data / "davis16_dev")
+    samples = samples_of(load_davis16(shared_data / "davis16_dev"))
     found = masks.hidden_samples(samples)
     assert {sample.video_id for sample in found} == {"horsejump-high", "libby", "soapbox"}
     assert len(found) == 15

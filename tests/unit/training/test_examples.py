@@ -10,7 +10,8 @@ import pytest
 
 from helpers.tiny_learners import draw_clips
 from videoseg_r1.chat.families import family_of
-from videoseg_r1.datasets import ref_youtube_vos
+from videoseg_r1.datasets.ref_youtube_vos import load_ref_youtube_vos
+from videoseg_r1.datasets.training import training_sources
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
 from videoseg_r1.masks.geometry import iou
 from videoseg_r1.prompts import parse_interval, parse_position
@@ -86,7 +87,7 @@ def test_sft_teaches_both_stages() -> None:
 
 @pytest.mark.parametrize("model_type", ["qwen2_5_vl", "qwen3_vl"])
 def test_what_is_taught_about_a_clip_earns_everything(clips: Path, model_type: str) -> None:
-    examples = ClipExamples(ref_youtube_vos.load(clips), 4, family_of(model_type), {})
+    examples = ClipExamples(training_sources(load_ref_youtube_vos(clips)), 4, family_of(model_type), {})
     for number in range(4):
         example = examples[number]
         assert example.truth is not None
@@ -97,7 +98,7 @@ def test_what_is_taught_about_a_clip_earns_everything(clips: Path, model_type: s
 
 @pytest.mark.parametrize(("model_type", "grid"), [("qwen2_5_vl", 28), ("qwen3_vl", 32)])
 def test_pictures_have_the_size_at_which_they_are_fed(clips: Path, model_type: str, grid: int) -> None:
-    row = rows(ClipExamples(ref_youtube_vos.load(clips), 1, family_of(model_type), {}), thinking=True, taught=False)[0]
+    row = rows(ClipExamples(training_sources(load_ref_youtube_vos(clips)), 1, family_of(model_type), {}), thinking=True, taught=False)[0]
     placeholders = [block for turn in row["prompt"] for block in turn["content"] if block["type"] == "image"]
 
     assert len(placeholders) == len(row["images"]) > 1
