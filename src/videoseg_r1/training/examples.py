@@ -27,7 +27,7 @@ from videoseg_r1.prompts.schema import ANSWER, THINK, Size
 from videoseg_r1.rewards import Truth, truth_of
 from videoseg_r1.stages.reasoning.chat_reasoner import question
 from videoseg_r1.training import world
-from videoseg_r1.training.recipe import Data, Recipe
+from videoseg_r1.training.recipe import WORLD, Data, Recipe
 from videoseg_r1.training.world.seen import look_at
 from videoseg_r1.types import BoolMask, Cue
 
@@ -144,7 +144,7 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
     Raises: InvalidConfig: text for pictures, or pictures for text. What the loaders raise.
     """
     data = recipe.data
-    if (data.source == "world") != (family is None):
+    if (data.source == WORLD) != (family is None):
         fix = "use the world with a language model, and clips with a vision-language model"
         raise InvalidConfig("these data are not for this model", where=f"data.source = {data.source}", fix=fix)
     if family is None:

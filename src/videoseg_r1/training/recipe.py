@@ -1,7 +1,7 @@
 """A recipe: every choice of a training run, as frozen values out of a TOML file. Strict: nothing is left out, nothing is ignored.
 
 The recipes that come with the package say beside each value whose it is: the paper's, VisionReasoner's (VR), or ours.
-Not here: what the values do (`run`, `sft`, `grpo`), settings of the reward (`rewards.RewardConfig`, the section `reward`).
+Not here: what the values do (`run`, `trainers`), settings of the reward (`rewards.RewardConfig`, the section `reward`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
+from videoseg_r1.datasets.registry import dataset_for
 from videoseg_r1.difficulty.levels import BudgetMode
 from videoseg_r1.documents import at, build
 from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound
@@ -23,13 +24,15 @@ from videoseg_r1.rewards import RewardConfig, Terms
 
 Table: TypeAlias = dict[str, Any]
 StageName: TypeAlias = Literal["sft", "refine", "grpo"]
-"""Examples, examples once more (after a change of what is taught, as low-rank changes that are small to ship), rewards."""
+"""Examples, examples once more (after a change of the examples, as low-rank changes that are small to ship), rewards."""
+WORLD = "world"
+"""The data source that is drawn by this package; every other one is a dataset of clips."""
 _SHIPPED = resources.files("videoseg_r1.training") / "recipes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """The run as a whole.
+class RunSettings:
+    """The run as a whole, the section `run`.
 
     Attributes:
         stages: in the order in which they are run; each starts from the weights of the one before.
@@ -71,10 +74,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """What it is trained on.
+    """What it is trained on. Raises UnknownName: there is no such source.
 
     Attributes:
-        source: "world" is drawn and read as text, the others are clips in `root`.
+        source: `WORLD` is drawn and read as text; a name of `datasets.registry` with the use "training" means clips in `root`.
         root: folder of the clips.
         ratings: what `videoseg rate --json` said about the clips, "" for a medium budget everywhere; the world knows its difficulty.
         budget: from difficulty to tokens.
@@ -83,12 +86,16 @@ class Data:
             0 for none.
     """
 
-    source: Literal["world", "ref_youtube_vos", "mevis", "ref_davis17"]
+    source: str
     root: str
     ratings: str
     budget: BudgetMode
     num_easy: int
     seen_every: int
+
+    def __post_init__(self) -> None:
+        if self.source != WORLD:
+            dataset_for("training", self.source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +184,7 @@ class Scale:
 class Recipe:
     """A whole recipe; `refine` may be left out where it is not run. Raises InvalidConfig: values that do not go together."""
 
-    run: Run
+    run: RunSettings
     model: Model
     data: Data
     sft: Sft
@@ -252,7 +259,7 @@ def recipe_of(table: Mapping[str, Any], where: str = "") -> Recipe:
     return Recipe(**parts, reward=config)
 
 
-_SECTIONS: Mapping[str, Any] = {"run": Run, "model": Model, "data": Data, "sft": Sft, "refine": Sft, "grpo": Grpo, "scale": Scale}
+_SECTIONS: Mapping[str, Any] = {"run": RunSettings, "model": Model, "data": Data, "sft": Sft, "refine": Sft, "grpo": Grpo, "scale": Scale}
 _OPTIONAL = "refine"
 
 
