@@ -6,6 +6,9 @@ from dataclasses import dataclass, fields
 
 from videoseg_r1.errors import InvalidConfig
 
+MAX_QUERY_CHARS = 512
+"""Characters of a query, unless the limits say otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
@@ -45,7 +48,7 @@ class Limits:
     max_duration_s: float = 7200.0
     max_frames: int = 250_000
     max_streams: int = 64
-    max_query_chars: int = 512
+    max_query_chars: int = MAX_QUERY_CHARS
 
     def __post_init__(self) -> None:
         for field in fields(self):

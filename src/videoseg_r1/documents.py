@@ -1,7 +1,7 @@
 """JSON documents: one canonical way to write plain values, and strict reading back into frozen dataclasses.
 
-Reading trusts nothing: every value must have the type its field declares, and an error names the path to the value. Unknown keys
-are ignored, so newer documents of the same schema stay readable. Not covered: configuration (`config`, TOML and pydantic).
+What is read is untrusted: every value must have the type its field declares, and an error names the path to the value. Unknown keys
+are ignored, so newer documents of the same schema stay readable. Not here: configuration (`config`, TOML and pydantic).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, cast
 
@@ -34,10 +34,21 @@ def to_json(value: object) -> str:
     try:
         text = json.dumps(value, default=_plain, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=2)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidDocument("A value cannot be written as JSON", why=str(error)) from error
+        raise InvalidDocument("a value cannot be written as JSON", why=str(error)) from error
     # lists of numbers on one line; text cannot match, as its line breaks are escapes
     text = _NUMBERS.sub(lambda found: "[" + ", ".join(found[1].split(",\n")).replace("  ", "") + "]", text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
+
+
+def to_plain(value: object) -> Any:
+    """Return dicts with text as keys, lists, text, numbers, bools and None: what reading `to_json(value)` back would give.
+
+    Raises: InvalidDocument: a value that JSON has no word for, NaN and infinity among them.
+    """
+    try:
+        return _to_plain(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidDocument("a value cannot be written as JSON", why=str(error)) from error
 
 
 def read_json(path: str | Path) -> object:
@@ -45,9 +56,9 @@ def read_json(path: str | Path) -> object:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as error:
-        raise SourceNotFound("The document cannot be read", where=str(path), why=error.strerror or str(error)) from error
+        raise SourceNotFound("the document cannot be read", where=str(path), why=error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise InvalidDocument("Not a JSON document", where=str(path), why=str(error)) from error
+        raise InvalidDocument("not a JSON document", where=str(path), why=str(error)) from error
 
 
 def build(kind: type[_T], value: object, where: str = "") -> _T:
@@ -68,7 +79,7 @@ def check_schema(value: object, schema: str, where: str = "") -> dict[str, Any]:
     found = cast("dict[str, Any]", value).get("schema") if isinstance(value, dict) else None
     if found != schema:
         fix = "was it written by another version, or is it another kind of file?"
-        raise InvalidDocument("A document of another kind", where=where, why=f"schema is {found!r}, expected {schema!r}", fix=fix)
+        raise InvalidDocument("this is another kind of document", where=where, why=f"schema is {found!r}, expected {schema!r}", fix=fix)
     return cast("dict[str, Any]", value)
 
 
@@ -82,6 +93,44 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} is no plain value")
+
+
+def _to_plain(value: object) -> Any:
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in cast("Sequence[object]", value)]
+    if isinstance(value, dict):
+        members = cast("dict[Any, object]", value)
+        return {_member_name(key): _to_plain(item) for key, item in sorted(members.items(), key=lambda member: member[0])}
+    if value is None or isinstance(value, str | int | float):
+        return _plain_scalar(value)
+    return _to_plain(_plain(value))
+
+
+def _plain_scalar(value: str | float | None) -> str | float | bool | None:
+    """Return the value without what a subclass adds to it. Raises ValueError: NaN or infinity."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int):
+        return int(value)
+    if not math.isfinite(value):
+        raise ValueError(f"{float(value)} is not a number in JSON")
+    return float(value)
+
+
+def _member_name(key: object) -> str:
+    """Return the name that JSON gives to a key of a dict."""
+    if isinstance(key, str):
+        return _text(key)
+    if key is None or isinstance(key, int | float):
+        return json.dumps(key, allow_nan=False)
+    raise TypeError(f"{type(key).__name__} is no key of a JSON object")
+
+
+def _text(value: str) -> str:
+    """Return the text; two halves of a surrogate pair that stand together are one character, as they are in JSON."""
+    return str.__str__(value) if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -126,7 +175,7 @@ def _members(kind: Any, members: dict[str, Any], path: str) -> Any:
     optional = {name for name, default in getattr(kind, "__dataclass_fields__", {}).items() if _has_default(default)}
     for name in hints:
         if name not in members and name not in optional:
-            raise InvalidDocument("A key is missing", where=at(path, name), fix="add it, or make the document anew")
+            raise InvalidDocument("a key is missing", where=at(path, name), fix="add it, or create the document again")
     return kind(**{name: _build(hint, members[name], at(path, name)) for name, hint in hints.items() if name in members})
 
 
@@ -148,4 +197,4 @@ def _key(kind: Any, key: str, path: str) -> Any:
 def _wrong(path: str, kind: Any, value: object) -> InvalidDocument:
     shown = repr(value)
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
-    return InvalidDocument("A value is not what it should be", where=path, why=f"expected {name}, found {shown[:60]}")
+    return InvalidDocument("a value has the wrong type", where=path, why=f"expected {name}, found {shown[:60]}")

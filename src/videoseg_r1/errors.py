@@ -26,6 +26,11 @@ they enter, so a caller needs one `except VideosegError`.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+_MAX_NAMES = 24
+
 
 class VideosegError(Exception):
     """Base of all errors of this package.
@@ -62,13 +67,31 @@ class VideosegError(Exception):
 
 
 class UsageError(VideosegError):
-    """The call itself is wrong."""
+    """The call itself is wrong: an unknown name, an invalid value, or an output that exists."""
 
     exit_code, http_status = 2, 400
 
 
 class UnknownName(UsageError):
     """A preset, format, dataset or stage of this name does not exist."""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what a foreign error or warning says, its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
+    """Return the error for a name that no table has; `kind` says what it should name: "preset"."""
+    return UnknownName(f"no such {kind}", where=name, fix=name_hint(name, known))
+
+
+def name_hint(name: str, known: Iterable[str]) -> str:
+    """Return what a wrong name may have meant: the known name that is most like it, if any is, then the known names."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return f"{f'did you mean {near[0]}? ' if near else ''}known are {', '.join(names[:_MAX_NAMES])}{more}"
 
 
 class InvalidQuery(UsageError):

@@ -1,10 +1,10 @@
 """How well predicted masks agree with true ones: J, F, gIoU, cIoU and R, exactly as defined in docs/metrics.md.
 
-J and F work on masks packed to 64 pixels a word and cropped to where something is, so that a comparison costs a few dozen
-passes over some kilobytes; the numbers are those of the plain definition, with no approximation. A true mask that is compared
+J and F work on masks packed to 64 pixels per word and cropped to their content, so that a comparison costs a few dozen
+passes over some kilobytes; the results equal those of the plain definition, without approximation. A true mask that is compared
 with several predictions is packed once (`PackedMask`).
 
-Not covered: matching of predicted to true objects (every mask is one object here), void areas in J and F, averages over frames
+Not here: matching of predicted to true objects (every mask is one object here), void areas in J and F, averages over frames
 and expressions (see `evaluation`).
 """
 
@@ -93,7 +93,7 @@ def giou_ciou(pairs: Iterable[tuple[MaskLike, MaskLike]]) -> tuple[float, float]
         ious.append(inter / (union + 1e-5) if union else 1.0)
         total_inter, total_union = total_inter + inter, total_union + union
     if not ious:
-        raise InputError("No masks to compare", where="giou_ciou", fix="give at least one (prediction, target) pair")
+        raise InputError("no masks to compare", where="giou_ciou", fix="give at least one (prediction, target) pair")
     return sum(ious) / len(ious), total_inter / (total_union + 1e-10)
 
 
@@ -115,7 +115,7 @@ def robustness(pred: MaskLike, gold: MaskLike, foreground: MaskLike) -> float:
 
 
 class PackedMask:
-    """A mask packed for comparison, with its contour and the area near it, worked out when first asked for.
+    """A mask packed for comparison, with its contour and the area near it, which are computed on first use.
 
     Args:
         mask: (H, W) bool; integers count as set where they are not zero.
@@ -126,7 +126,7 @@ class PackedMask:
     def __init__(self, mask: MaskLike, bound: float = BOUND) -> None:
         if mask.ndim != 2 or mask.dtype.kind not in "biu":
             why = f"got shape {mask.shape} of {mask.dtype}"
-            raise InputError("A mask must be a two-dimensional bool or integer array", why=why, fix="threshold probabilities first")
+            raise InputError("a mask must be a two-dimensional bool or integer array", why=why, fix="threshold probabilities first")
         self.shape: tuple[int, int] = mask.shape
         self.radius = tolerance(self.shape, bound)
         self.bits = _crop(_pack(mask), self.shape)
@@ -162,12 +162,12 @@ def tolerance(shape: tuple[int, int], bound: float) -> int:
 
     Args:
         shape: (height, width).
-        bound: a fraction of the diagonal below 1, whole pixels from 1 on. More than the diagonal is cut to it: farther is nothing.
+        bound: a fraction of the diagonal below 1, whole pixels from 1 on. More than the diagonal counts as the diagonal.
     Raises: InvalidConfig: anything else.
     """
     if not 0 < bound < math.inf or (bound > 1 and bound != int(bound)):
         fix = "give a fraction of the image diagonal below 1, or whole pixels"
-        raise InvalidConfig("Not a contour tolerance", where=f"bound = {bound}", fix=fix)
+        raise InvalidConfig("this is not a contour tolerance", where=f"bound = {bound}", fix=fix)
     diagonal = math.hypot(*shape)
     return min(int(bound), math.ceil(diagonal)) if bound >= 1 else math.ceil(bound * diagonal)
 
@@ -182,7 +182,7 @@ def _region(pred: PackedMask, gold: PackedMask) -> float:
 def _contour(pred: PackedMask, gold: PackedMask) -> float:
     _same_shape(pred.shape, gold.shape)
     if pred.radius != gold.radius:
-        raise ShapeMismatch("Masks were packed for different contour tolerances", why=f"{pred.radius} and {gold.radius} pixels")
+        raise ShapeMismatch("masks were packed for different contour tolerances", why=f"{pred.radius} and {gold.radius} pixels")
     if not pred.length or not gold.length:
         return float(pred.length == gold.length)
     precision = _popcount_both(pred.contour, gold.reach) / pred.length
@@ -194,7 +194,7 @@ def _valid_counts(pred: BoolMask, gold: MaskLike) -> tuple[int, int]:
     """Return pixels of intersection and union where the target is not `IGNORED`."""
     target, ignored = gold == 1, gold == IGNORED
     if np.any((gold != 0) & ~target & ~ignored):
-        raise InputError("A target may hold 0, 1 and 255 only", where="giou_ciou", fix="binarise 0/255 masks first: 255 means ignored")
+        raise InputError("a target may hold 0, 1 and 255 only", where="giou_ciou", fix="binarise 0/255 masks first: 255 means ignored")
     pred = pred & ~ignored
     return int(np.count_nonzero(pred & target)), int(np.count_nonzero(pred | target))
 
@@ -202,7 +202,7 @@ def _valid_counts(pred: BoolMask, gold: MaskLike) -> tuple[int, int]:
 def _same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> None:
     if one != other:
         fix = "bring the prediction to the size of the true mask"
-        raise ShapeMismatch("Masks of different shapes cannot be compared", why=f"{one} and {other}", fix=fix)
+        raise ShapeMismatch("masks of different shapes cannot be compared", why=f"{one} and {other}", fix=fix)
 
 
 class _Window(NamedTuple):

@@ -6,6 +6,7 @@ bool (H, W), frame indices count decoded frames from 0, intervals are inclusive,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +17,16 @@ BoolMask: TypeAlias = npt.NDArray[np.bool_]
 """(H, W) or (N, H, W) bool."""
 RgbImage: TypeAlias = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
+Size: TypeAlias = tuple[int, int]
+"""(width, height) in pixels."""
+CANONICAL: Size = (840, 840)
+"""The frame in which replies are written and rewards are measured. Source: VisionReasoner, which the paper follows."""
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with (stage or file, steps done, steps in all) while something works.
+
+It may raise to stop the work: then half-written outputs are removed, files are closed, and its error passes through to the caller. What is
+made to be resumed stays: checkpoints, and the part of a download.
+"""
 SourceKind: TypeAlias = Literal["file", "folder", "image", "animation", "array", "iterator"]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from videoseg_r1.errors import CorruptVideo, OutputError, ShapeMismatch, SourceNotFound
+from videoseg_r1.files import SIDE_PREFIX
 from videoseg_r1.masks import MaskSpool
 from videoseg_r1.output import save as export
 from videoseg_r1.output.reload import read_run
@@ -156,7 +157,7 @@ class TestInterruptions:
         matte = export.matte
 
         def watching(mask: np.ndarray) -> np.ndarray:
-            seen.update(path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(export.STAGING_PREFIX))
+            seen.update(path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(SIDE_PREFIX))
             return matte(mask)
 
         monkeypatch.setattr(export, "matte", watching)
@@ -168,8 +169,8 @@ class TestInterruptions:
         save(result, tmp_path / "run", ["rle", "json"])
         script = f"""
             import os, signal
-            from videoseg_r1 import export
-            from videoseg_r1.saved import read_run
+            from videoseg_r1.output import save as export
+            from videoseg_r1.output.reload import read_run
             calls = iter(range(100))
             def matte(mask, made=export.matte):
                 if next(calls) == 7:
@@ -180,7 +181,7 @@ class TestInterruptions:
         """
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, capture_output=True, timeout=100)
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-        assert all(path.name.startswith(export.STAGING_PREFIX) for path in (tmp_path / "out").iterdir())
+        assert all(path.name.startswith(SIDE_PREFIX) for path in (tmp_path / "out").iterdir())
         assert set(save(result, tmp_path / "out", ALL)) == set(ALL)
 
 

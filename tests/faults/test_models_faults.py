@@ -23,7 +23,7 @@ from helpers.places import ROOT
 from videoseg_r1.errors import ModelError, OutputError, ResourceError
 from videoseg_r1.models.weights import ModelFile, ModelRef, folder_of, locate, missing_files, verify
 from videoseg_r1.models.weights.convert import convert
-from videoseg_r1.models.weights.convert_child import main as convert_here
+from videoseg_r1.models.weights.convert_child import write_safetensors
 from videoseg_r1.models.weights.pull import https_only, pull
 
 _CONTENT = bytes(range(256)) * 20_000
@@ -137,6 +137,25 @@ def test_the_next_pull_goes_on_where_the_last_one_broke_off(server):
     (path,) = _fetch(ref)
     assert path.read_bytes() == _CONTENT
     assert server.ranges == ["bytes=1000000-"]
+    assert _left(ref) == [path.name]
+
+
+def test_a_pull_that_its_progress_stops_can_be_resumed(server):
+    class Stopped(Exception):
+        pass
+
+    def stop(_file: str, done: int, _total: int) -> None:
+        if done >= 1:
+            raise Stopped
+
+    ref = _ref()
+    with pytest.raises(Stopped):
+        pull(ref, progress=stop, opener=urllib.request.build_opener())
+    assert missing_files(ref) == list(ref.files)
+    server.ranges[:] = []
+    (path,) = _fetch(ref)
+    assert path.read_bytes() == _CONTENT
+    assert server.ranges == [f"bytes={1 << 20}-"]
     assert _left(ref) == [path.name]
 
 
@@ -283,7 +302,7 @@ def test_a_hostile_checkpoint_is_refused(tmp_path):
 def test_no_code_of_a_checkpoint_ever_runs(tmp_path, kind, capsys):
     """Even without the child process around it: here the code of the child runs in this one."""
     _hostile(kind, tmp_path / "evil.pth", tmp_path / "canary")
-    assert convert_here(tmp_path / "evil.pth", tmp_path / "out") == 1
+    assert write_safetensors(tmp_path / "evil.pth", tmp_path / "out") == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["evil.pth"]
 
@@ -298,7 +317,7 @@ def test_the_canary_would_sing(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a checkpoint", b"\x80\x02"])
 def test_damaged_checkpoints_are_refused(tmp_path, content, capsys):
     (tmp_path / "bad.pth").write_bytes(content)
-    assert convert_here(tmp_path / "bad.pth", tmp_path / "out") == 1
+    assert write_safetensors(tmp_path / "bad.pth", tmp_path / "out") == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["bad.pth"]
 

@@ -15,7 +15,7 @@ import torch
 
 from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig, memory
 from videoseg_r1.xmem.core import padded
-from videoseg_r1.xmem.network import aggregate, empty_sensory
+from videoseg_r1.xmem.network import empty_sensory, with_background
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_every_component_gives_the_official_numbers(official):
         sliced = value[0, :: step[0], :: step[1], :: step[2]]
         _check(sliced, numbers[f"key/{name}_slice"], value, numbers[f"key/{name}_stats"])
 
-    start = aggregate(mask)[1:]
+    start = with_background(mask)[1:]
     values, sensory = network.encode_value(images[0], features, empty_sensory(1, features), start, deep=True)
     _check(values[:, ::16], numbers["value/one/value_slice"], values, numbers["value/one/value_stats"])
     _check(sensory[:, ::4], numbers["value/one/hidden_slice"], sensory, numbers["value/one/hidden_stats"])

@@ -142,7 +142,7 @@ def test_targets_that_were_not_binarised_are_refused() -> None:
 
 
 def test_no_pairs_have_no_mean() -> None:
-    with pytest.raises(InputError, match="No masks"):
+    with pytest.raises(InputError, match="no masks"):
         giou_ciou([])
 
 

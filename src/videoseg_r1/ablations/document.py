@@ -20,13 +20,14 @@ from videoseg_r1.ablations.readers import VARIANTS
 from videoseg_r1.datasets.davis16 import load_davis16
 from videoseg_r1.datasets.sample import Sample, samples_of
 from videoseg_r1.documents import build, read_json, to_json
-from videoseg_r1.training.run import write_whole
+from videoseg_r1.files import write_whole
+from videoseg_r1.types import Progress
 
 _T = TypeVar("_T")
 _PRESET = "lite"
 
 
-def write_tables(out: Path, root: Path | None, num: int, num_clips: int, progress: Callable[[str, int, int], None]) -> Path:
+def write_tables(out: Path, root: Path | None, num: int, num_clips: int, progress: Progress) -> Path:
     """Measure what is not measured yet, write the tables, and return their path.
 
     Args:
@@ -64,7 +65,8 @@ def write_tables(out: Path, root: Path | None, num: int, num_clips: int, progres
         "What the segmenter is given (the paper's Table 6)": masks.table_6(sixth),
         "Soft length penalty (the paper's Table 7)": text.table_7(scores),
     }
-    write_whole(out / "tables.md", "\n".join(line for title, lines in parts.items() for line in (f"### {title}", "", *lines, "")))
+    document = "\n".join(line for title, lines in parts.items() for line in (f"### {title}", "", *lines, ""))
+    write_whole(out / "tables.md", document, "the tables cannot be written")
     progress("table 6", 3, 3)
     return out / "tables.md"
 
@@ -76,7 +78,7 @@ def kept(folder: Path, name: str, kind: type[_T], measure: Callable[[], _T]) -> 
     """
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.json"
     if not path.is_file():
-        write_whole(path, to_json(measure()))
+        write_whole(path, to_json(measure()), "a figure of the tables cannot be written")
     return build(kind, read_json(path), str(path))
 
 

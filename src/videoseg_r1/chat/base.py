@@ -1,7 +1,7 @@
-"""What every chat model here takes and gives: messages of text and pictures in, sampled replies out.
+"""The interface of every chat model: messages of text and pictures in, sampled replies out.
 
-A back end (`local`, `endpoint`) turns messages into whatever its model wants; whoever asks (`stages`, `difficulty`) knows
-neither. Not here: what is said (`videoseg_r1.prompts`), coordinates (`families`).
+A back end (`local`, `endpoint`) turns messages into whatever its model wants; its callers (`stages`, `difficulty`) know
+neither. Not here: the prompts (`videoseg_r1.prompts`), coordinates (`families`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Sampling:
     Attributes:
         temperature: 0 is greedy: always the likeliest token.
         top_p: the likeliest tokens of this much probability together are drawn from, in (0, 1].
-        max_tokens: length of a reply at most, in tokens of the model.
-        seed: of the draw; the same seed, model and messages give the same replies, as far as the back end can promise it.
-        schema: JSON schema of a reply that is to be JSON and nothing else; a wish, which not every back end can hold the model to.
+        max_tokens: greatest length of a reply, in tokens of the model.
+        seed: of the random draw; the same seed, model and messages give the same replies, as far as the back end can promise it.
+        schema: JSON schema that the whole reply should follow; not every back end can enforce it.
     """
 
     temperature: float = 0.0
@@ -42,6 +42,10 @@ class Sampling:
     max_tokens: int = 768
     seed: int = 0
     schema: Mapping[str, object] | None = None
+
+
+VOTE = Sampling(temperature=0.7, top_p=0.9)
+"""How votes, ratings and second attempts are drawn: likely replies that still differ from each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Chat(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was given up so far (memory, retries), for the result."""
+        """Notes for the user on degraded operation so far: steps taken when memory ran out, retries."""
         ...
 
     def ask(self, messages: Sequence[Message], sampling: Sampling, num_replies: int = 1) -> list[Reply]:

@@ -1,9 +1,9 @@
-"""A chat model behind an address: any server of the OpenAI-compatible chat completions, such as vLLM, SGLang or a cloud's.
+"""A chat model behind an address: any server with OpenAI-compatible chat completions, such as vLLM, SGLang or a cloud service.
 
-Pictures travel as JPEG: a video has been through lossy coding already, and PNG would take several times the bytes. What a server does
-not know (several replies at once, JSON by a schema, switches of the template) is asked for without.
+Pictures travel as JPEG: a video has been through lossy coding already, and PNG would take several times the bytes. Optional parts of a
+request (several replies at once, a JSON schema, template switches) are left out when the server refuses them.
 
-Not here: the network (`http`), starting a server, streaming of tokens. Not verified here: any server but the one of the tests.
+Not here: HTTP itself (`http`), starting a server, streaming of tokens. Tested against the server of the tests only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _FAMILY_OF_MODEL = {"qwen2.5-vl": "qwen2_5_vl", "qwen3-vl": "qwen3_vl", "qwen3.5
 def endpoint_from_environment() -> EndpointChat:
     """Return the model that VIDEOSEG_ENDPOINT_URL, _MODEL, _KEY and _FAMILY name; the last two may be left out.
 
-    Raises: InvalidConfig: the first two are missing, no address, no key, or the family is not known.
+    Raises: InvalidConfig: the first two are missing, the address or the key is malformed, or the family is not known.
     """
     url, model, key, family = (os.environ.get(f"VIDEOSEG_ENDPOINT_{name}", "").strip() for name in ("URL", "MODEL", "KEY", "FAMILY"))
     if not url or not model:
@@ -97,9 +97,9 @@ class EndpointChat:
         return len(text.split())
 
     def ask(self, messages: Sequence[Message], sampling: Sampling, num_replies: int = 1) -> list[Reply]:
-        """Return replies to the same messages; a greedy one is asked for once.
+        """Return replies to the same messages; with temperature 0 one reply is requested and repeated.
 
-        One request asks for all; what the server leaves out is asked for one by one, with the seeds that follow.
+        One request asks for all replies; those that the server does not return are requested one by one, with the seeds that follow.
         Raises: ModelError: there is no usable answer, with the last reason.
         """
         body = self._body(messages, sampling)
@@ -153,9 +153,9 @@ class EndpointChat:
         try:
             choices = build(_Completion, json.loads(content), "answer").choices
         except InvalidDocument as error:
-            raise failed("the endpoint does not answer as it should", f"{error.what}: {error.where} {error.why}") from error
+            raise failed("the answer of the endpoint is not a chat completion", f"{error.what}: {error.where} {error.why}") from error
         except (ValueError, RecursionError) as error:
-            raise failed("the endpoint does not answer in JSON", str(error)) from error
+            raise failed("the answer of the endpoint is not JSON", str(error)) from error
         if not choices:
             raise failed("the endpoint gave no reply", "answer: choices is empty")
         return [_reply(choice, self._family) for choice in choices]
@@ -176,7 +176,7 @@ class _Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Completion:
-    """The part of a chat completion that is read. vLLM and SGLang name thinking that was put aside `reasoning_content` or `reasoning`."""
+    """The part of a chat completion that is read. vLLM and SGLang return separated thinking as `reasoning_content` or `reasoning`."""
 
     choices: tuple[_Choice, ...]
 

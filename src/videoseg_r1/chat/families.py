@@ -1,14 +1,13 @@
 """Families of vision-language models: the size at which pictures are fed, and the grid on which replies are written.
 
-Nobody else knows a family's sizes, coordinates or template switches. Which convention a reply follows is decided by the family alone,
-never by its numbers: 840 can be a pixel or a thousandth. Not here: running a model (`local`, `endpoint`), reading replies (`prompts`).
+Only this module knows a family's sizes, coordinates and template switches. The convention of a reply follows from the family, never
+from its numbers: 840 can be a pixel or a thousandth. Not here: running a model (`local`, `endpoint`), reading replies (`prompts`).
 
-Source: algorithm.md E, from the code and documentation of transformers; the coordinates of Qwen3.5 are a third party's word.
+Source: algorithm.md E, from the code and documentation of transformers; the coordinates of Qwen3.5 follow an unofficial source.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from videoseg_r1.errors import UnknownName
+from videoseg_r1.errors import unknown_name
 from videoseg_r1.prompts import CANONICAL, Size
 from videoseg_r1.prompts.schema import THINK
 from videoseg_r1.types import RgbImage
@@ -30,7 +29,7 @@ _RELATIVE: Size = (1000, 1000)
 
 @dataclass(frozen=True)
 class Family:
-    """What distinguishes a family.
+    """What is specific to a family.
 
     Attributes:
         name: `model_type` of its configuration.
@@ -113,7 +112,5 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 def family_of(model_type: str) -> Family:
     """Return the family of models whose configuration says this. Raises UnknownName."""
     if model_type not in FAMILIES:
-        near = difflib.get_close_matches(model_type, FAMILIES, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UnknownName("no such family of chat models", where=model_type, fix=f"{hint}known are {', '.join(FAMILIES)}")
+        raise unknown_name("family of chat models", model_type, FAMILIES)
     return FAMILIES[model_type]

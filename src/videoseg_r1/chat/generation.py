@@ -1,8 +1,8 @@
 """Replies to one prompt, drawn together from a network of transformers.
 
-`generate` repeats a prompt for every reply it is to return and computes it as often, pictures included. Here a prompt is computed
+`generate` of transformers repeats a prompt for every reply and computes it as often, pictures included. Here a prompt is computed
 once, at batch 1, and its state is copied to all replies; and the state after the last picture is kept, so that the next question
-about the same pictures costs no more than its own words. Replies that have ended leave the batch.
+about the same pictures costs no more than its own words. Replies that are complete leave the batch.
 
 With temperature 0 this gives the tokens of `generate`, up to rounding: the prompt goes through in two parts here. Not here: making
 prompts and reading tokens (`local`), beams, penalties other than for repetition.
@@ -30,8 +30,8 @@ class Prompt:
 
     Args:
         inputs: what the processor made: `input_ids`, `mm_token_type_ids` and, with pictures, `pixel_values` and `image_grid_thw`; of
-            a language model without eyes, `input_ids` alone.
-        pictures: as they were fed, to know them again.
+            a language model that reads text only, `input_ids` alone.
+        pictures: as they were fed, to recognise a prompt about the same pictures.
     """
 
     def __init__(self, inputs: Mapping[str, torch.Tensor], pictures: Sequence[RgbImage] = ()) -> None:
@@ -80,7 +80,7 @@ class Generation:
         self._kept: tuple[bytes, Any] | None = None
 
     def forget(self) -> None:
-        """Give up the state that is kept of the last pictures."""
+        """Free the state that is cached for the last pictures."""
         self._kept = None
 
     @torch.inference_mode()
@@ -122,7 +122,7 @@ class Generation:
     def _positions(self, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the positions of a prompt, and what the next ones have beyond the count.
 
-        Positions are (4, 1, L), by count, then by time, row and column in a picture, with (4, 1, 1) beyond it; without eyes (1, L) and
+        Positions are (4, 1, L), by count, then by time, row and column in a picture, with (4, 1, 1) beyond it; for text alone (1, L) and
         (1, 1).
         """
         if not hasattr(self._network.model, "get_rope_index"):

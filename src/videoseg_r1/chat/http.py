@@ -1,8 +1,8 @@
-"""One question to a server over HTTP: patience, further attempts, limits of size, and a key that nobody gets to see.
+"""HTTP requests to a chat server: timeouts, retries, limits of size, and a key that never appears in messages.
 
-What passes by itself (busy, failing, broken off, silent) is tried again, twice at most. Redirects are not followed, since the key
-would go with them. Not here: what is asked and answered (`endpoint`), Retry-After as a date (it would need the wall clock; the usual
-wait is taken).
+Temporary failures (busy, failing, disconnected or silent servers) are retried, twice at most. Redirects are not followed, because
+they would carry the key elsewhere. Not here: the content of requests and answers (`endpoint`), Retry-After as a date (it would need
+the wall clock; the usual wait applies).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ except ImportError as _error:
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 """Waits for seconds."""
-Post: TypeAlias = "Callable[[Mapping[str, object]], Awaitable[Answer]]"
+Post: TypeAlias = "Callable[[Mapping[str, object]], Awaitable[HttpAnswer]]"
 """Sends a body as JSON."""
 
 _BACKOFFS_S = (1.0, 4.0)
@@ -36,14 +36,14 @@ _SHOWN_CHARS = 300
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a server is waited for, and how much is taken from it.
+    """Limits of time and size for the requests to a server.
 
     Attributes:
-        connect_s: until there is a connection.
-        silence_s: without a byte; a server says nothing before its last token.
-        total_s: for all requests of one session.
-        max_bytes: of one answer.
-        num_parallel: requests at a time in one session.
+        connect_s: seconds until there is a connection.
+        silence_s: seconds without a byte; a server sends nothing before its last token.
+        total_s: seconds for all requests of one session.
+        max_bytes: size of one answer.
+        num_parallel: simultaneous requests of one session.
     """
 
     connect_s: float = 10.0
@@ -54,8 +54,8 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: HTTP status, body, and for how many seconds the server asks to be left alone.
+class HttpAnswer:
+    """An answer of the server: HTTP status, body, and the seconds it asks to wait before the next request.
 
     A status of 0 means that there was no whole answer; `content` then says why.
     """
@@ -71,14 +71,14 @@ class Answer:
 
 
 class Server:
-    """An address that is asked by POST of JSON.
+    """A server that takes JSON by POST.
 
     Args:
         url: base address, as in `http://localhost:8000/v1`; a bare host means its /v1.
-        path: what is asked, below the base.
-        key: sent as bearer token, "" for none; cut out of whatever the server says.
+        path: of the resource, below the base address.
+        key: sent as bearer token, "" for none; removed from whatever the server answers.
         patience: limits of time and size.
-        sleep: what waits between attempts.
+        sleep: waits between attempts.
 
     Attributes:
         url: the whole address.
@@ -88,7 +88,7 @@ class Server:
 
     def __init__(self, url: str, path: str, *, key: str = "", patience: Patience | None = None, sleep: Sleep = asyncio.sleep) -> None:
         if not (key.isascii() and key.isprintable()) or " " in key:
-            raise InvalidConfig("no header can carry this key", where="VIDEOSEG_ENDPOINT_KEY", why="it holds blanks or odd characters")
+            raise InvalidConfig("no header can carry the key", where="VIDEOSEG_ENDPOINT_KEY", why="it holds blanks or odd characters")
         self.url = _address(url, path)
         self.notes: dict[str, None] = {}
         self._key, self._patience, self._sleep = key, patience or Patience(), sleep
@@ -113,10 +113,10 @@ class Server:
             async with asyncio.timeout(patience.total_s), client:
                 yield partial(self._post, client)
         except TimeoutError as error:
-            raise self.failed("the endpoint took too long", f"there was no answer within {patience.total_s:g} s") from error
+            raise self.failed("the endpoint did not answer in time", f"there was no answer within {patience.total_s:g} s") from error
 
-    def refused(self, answer: Answer) -> ModelError:
-        """Return the error for an answer that is none."""
+    def refused(self, answer: HttpAnswer) -> ModelError:
+        """Return the error for an answer that is not a success."""
         if not answer.status:
             return self.failed("the endpoint cannot be reached", _reason(answer))
         fix = ""
@@ -129,7 +129,7 @@ class Server:
     def failed(self, what: str, why: str, fix: str = "") -> ModelError:
         return ModelError(what, where=self.url, why=why[:_SHOWN_CHARS], fix=fix)
 
-    async def _post(self, client: httpx.AsyncClient, body: Mapping[str, object]) -> Answer:
+    async def _post(self, client: httpx.AsyncClient, body: Mapping[str, object]) -> HttpAnswer:
         content = json.dumps(body).encode()
         for backoff_s in _BACKOFFS_S:
             answer = await self._attempt(client, content)
@@ -139,7 +139,7 @@ class Server:
             await self._sleep(max(answer.wait_s, backoff_s * random.uniform(0.5, 1.0)))  # noqa: S311 - it only spreads attempts
         return await self._attempt(client, content)
 
-    async def _attempt(self, client: httpx.AsyncClient, content: bytes) -> Answer:
+    async def _attempt(self, client: httpx.AsyncClient, content: bytes) -> HttpAnswer:
         received = bytearray()
         try:
             async with client.stream("POST", self.url, content=content) as response:
@@ -149,9 +149,9 @@ class Server:
                         why = f"it has more than {self._patience.max_bytes} bytes"
                         raise self.failed("the answer of the endpoint is too large", why)
         except httpx.TransportError as error:
-            return Answer(0, f"{type(error).__name__} {error}".strip().encode())
+            return HttpAnswer(0, f"{type(error).__name__} {error}".strip().encode())
         said = bytes(received).replace(self._key.encode(), b"[key]") if self._key else bytes(received)
-        return Answer(response.status_code, said, _seconds(response.headers.get("Retry-After", "")))
+        return HttpAnswer(response.status_code, said, _seconds(response.headers.get("Retry-After", "")))
 
 
 def _address(url: str, path: str) -> str:
@@ -162,16 +162,16 @@ def _address(url: str, path: str) -> str:
         parsed = httpx.URL()
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo or parsed.query or parsed.fragment:
         raise InvalidConfig(
-            "this is no base address of an endpoint",
+            "this is not the base address of an endpoint",
             where="VIDEOSEG_ENDPOINT_URL",
             why="it must be http or https, with a host, and without user, query and fragment",
-            fix="write it like http://localhost:8000/v1; a key belongs into VIDEOSEG_ENDPOINT_KEY",
+            fix="write it like http://localhost:8000/v1; put the key into VIDEOSEG_ENDPOINT_KEY",
         )
     base = parsed.path.rstrip("/") or "/v1"
     return str(parsed.copy_with(path=f"{base}/{path}"))
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: HttpAnswer) -> str:
     said = " ".join(answer.content[: 4 * _SHOWN_CHARS].decode("utf-8", "replace").split())
     if not answer.status:
         return said

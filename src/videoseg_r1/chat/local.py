@@ -1,4 +1,4 @@
-"""Chat models on this machine, through transformers: loading from a folder, prompts, and less memory when it runs out.
+"""Chat models on this machine, through transformers: loading from a folder, prompts, and smaller steps when memory runs out.
 
 Not here: how replies are drawn (`generation`), what differs between families (`families`), several devices at once.
 """
@@ -25,7 +25,7 @@ _AT_ONCE = 16
 
 
 class LocalChat:
-    """A `Chat` on a network of this machine.
+    """A `Chat` that runs a network on this machine.
 
     Args:
         network: of a class for `AutoModelForImageTextToText`, of one of `families.FAMILIES`.
@@ -53,7 +53,7 @@ class LocalChat:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was given up for memory so far."""
+        """The steps that were taken so far because memory ran out."""
         return tuple(self._ladder.notes)
 
     def ask(self, messages: Sequence[Message], sampling: Sampling, num_replies: int = 1) -> list[Reply]:

@@ -45,9 +45,11 @@ def models(
 
 
 def _list(names: list[str]) -> Outcome:
-    from videoseg_r1.models.weights import PRESET_MODELS, find_models, models_folder
+    from videoseg_r1.models.weights import models_folder
+    from videoseg_r1.presets.table import PRESETS
+    from videoseg_r1.presets.weights import find_models
 
-    presets = {name: find_models([name]) for name in names or PRESET_MODELS}
+    presets = {name: find_models([name]) for name in names or PRESETS}
     lines = [f"weights lie in {models_folder()}"]
     for name, refs in presets.items():
         lines += [f"{name}:", *(_line(ref) for ref in refs)] if refs else [f"{name}: nothing to fetch, its weights are installed"]
@@ -79,8 +81,8 @@ def _line(ref: ModelRef) -> str:
 
 
 def _pull(terminal: Terminal, names: list[str]) -> Outcome:
-    from videoseg_r1.models.weights import find_models
     from videoseg_r1.models.weights.pull import pull
+    from videoseg_r1.presets.weights import find_models
 
     refs = find_models(names)
     with terminal.progress() as progress:
@@ -89,7 +91,8 @@ def _pull(terminal: Terminal, names: list[str]) -> Outcome:
 
 
 def _verify(names: list[str]) -> Outcome:
-    from videoseg_r1.models.weights import find_models, verify
+    from videoseg_r1.models.weights import verify
+    from videoseg_r1.presets.weights import find_models
 
     verdicts = [verdict for ref in find_models(names) for verdict in verify(ref)]
     rows = [{"path": str(v.path), "state": v.state, "detail": v.detail} for v in verdicts]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videoseg_r1.cli.terminal import Outcome, Progress
-from videoseg_r1.errors import OutputError, OutputExists, UnknownName, UsageError
+from videoseg_r1.cli.terminal import Outcome
+from videoseg_r1.errors import OutputExists
+from videoseg_r1.files import output_errors
 
 if TYPE_CHECKING:
     from videoseg_r1.output.result import SegmentationResult
-    from videoseg_r1.types import TrackEvent
+    from videoseg_r1.types import Progress, TrackEvent
 
 _PROBE = bytes(1 << 16)
 _MAX_EVENTS = 6
@@ -27,23 +26,13 @@ def formats_of(text: str) -> list[str]:
 
 
 def check_outputs(folder: Path, formats: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse what `export.save` would refuse after all the work.
+    """Refuse, before any work, what `output.save` would refuse after it.
 
     Raises: UnknownName, UsageError: no such format, or none. OutputExists. OutputError: the folder cannot be written, or the disk is full.
     """
-    from videoseg_r1.output.save import EXPORTS
+    from videoseg_r1.output import save
 
-    if not formats:
-        raise UsageError("no format was chosen", fix=f"there are: {', '.join(EXPORTS)}")
-    unknown = next((name for name in formats if name not in EXPORTS), None)
-    if unknown is not None:
-        close = difflib.get_close_matches(unknown, EXPORTS, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        raise UnknownName("there is no such format", where=repr(unknown), fix=f"{meant}there are: {', '.join(EXPORTS)}")
-    there = [name for name in (EXPORTS[name].file_name for name in formats) if os.path.lexists(folder / name)]
-    if there and not overwrite:
-        fix = "choose another folder, or replace them (--overwrite)"
-        raise OutputExists("the output is there already", where=f"{folder}: {', '.join(there)}", fix=fix)
+    save.checked_exports(folder, formats, overwrite=overwrite)
     check_writable(folder)
 
 
@@ -57,13 +46,9 @@ def check_new(folder: Path) -> None:
 def check_writable(folder: Path) -> None:
     """Refuse a folder that cannot be made or written, by writing a little to where it will be. Raises OutputError."""
     place = existing_part(folder)
-    try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(_PROBE)
-            file.flush()
-    except OSError as error:
-        fix = "free some space, or choose a folder that may be written"
-        raise OutputError("nothing can be written here", where=str(place), why=error.strerror or str(error), fix=fix) from error
+    with output_errors("nothing can be written here", place), tempfile.TemporaryFile(dir=place) as file:
+        file.write(_PROBE)
+        file.flush()
 
 
 def existing_part(folder: Path) -> Path:

@@ -9,15 +9,13 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TextIO, TypeAlias
+from typing import TextIO
 
 from videoseg_r1.errors import OutputError, VideosegError
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (stage, steps done, steps in all)."""
+from videoseg_r1.types import Progress
 
 # they reorder what is read around them, so a name could pose as another
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -91,11 +89,12 @@ class _Lines:
 @contextmanager
 def _bars() -> Generator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     columns = TextColumn("{task.description:<10}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(stderr=True)) as bars:
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:

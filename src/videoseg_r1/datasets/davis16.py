@@ -21,9 +21,9 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 
 from videoseg_r1.datasets.clip import ABSENT, Clip, Expression
 from videoseg_r1.datasets.mask_files import png_size, wrong_size
-from videoseg_r1.datasets.problems import raise_problems
+from videoseg_r1.datasets.problems import choose, raise_problems
 from videoseg_r1.datasets.true_masks import PngMasks
-from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, UnknownName
+from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound
 from videoseg_r1.video import open_video
 
 META = "meta_expressions.json"
@@ -81,11 +81,7 @@ def load_davis16(root: str | Path, videos: Collection[str] | None = None, split:
         agree with it (missing, unexpected, of another size), all problems in one error. UnknownName: no clip of that name.
     """
     root = Path(root)
-    clips = _read_meta(root / META).videos
-    unknown = sorted(set(videos or ()) - set(clips))
-    if unknown:
-        raise UnknownName("No such clip", where=", ".join(unknown), why=f"known are {', '.join(clips)}")
-    chosen = {name: clip for name, clip in clips.items() if videos is None or name in videos}
+    chosen = choose(_read_meta(root / META).videos, videos)
     problems: list[InputError] = []
     for name, clip in chosen.items():
         try:

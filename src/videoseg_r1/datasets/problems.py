@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from videoseg_r1.errors import InvalidDocument, SourceNotFound, UnknownName, VideosegError
+from videoseg_r1.errors import InvalidDocument, SourceNotFound, VideosegError, unknown_name
 
 FIX = "complete the download, or leave these clips out"
 """What a user can do about a dataset whose files are incomplete."""
@@ -31,7 +31,7 @@ def choose(clips: Mapping[str, _ClipEntry], videos: Collection[str] | None) -> d
     """Return the clips of these names in the order of `clips`; all of them when `videos` is None. Raises UnknownName."""
     unknown = sorted(set(videos or ()) - set(clips))
     if unknown:
-        raise UnknownName("No such clip", where=", ".join(unknown), why=f"there are {len(clips)}, such as {', '.join(list(clips)[:3])}")
+        raise unknown_name("clip", unknown[0], clips)
     return {name: clip for name, clip in clips.items() if videos is None or name in videos}
 
 

@@ -6,14 +6,13 @@ recipe stays light. To add a dataset, write a loader that returns `Clip`s and ad
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
-from videoseg_r1.errors import UnknownName
+from videoseg_r1.errors import UnknownName, name_hint, unknown_name
 
 if TYPE_CHECKING:
     from videoseg_r1.datasets.clip import Clip
@@ -49,7 +48,7 @@ class Dataset:
         """Return the clips of a split, the default one when it is not given. Raises UnknownName, and what the loader raises."""
         chosen = self.splits[0] if split is None else split
         if chosen not in self.splits:
-            raise UnknownName("No such split", where=chosen, fix=_fix(chosen, self.splits))
+            raise unknown_name("split", chosen, self.splits)
         module, function = self.loader.split(":")
         return cast("Loader", getattr(import_module(module), function))(root, videos, chosen)
 
@@ -94,12 +93,9 @@ def names_for(use: Use) -> list[str]:
 def dataset_for(use: Use, name: str) -> Dataset:
     """Return the row of a dataset. Raises UnknownName: there is none of this name, or it cannot be used for this."""
     known = names_for(use)
+    if name in DATASETS and name not in known:
+        why = f"it is for {', '.join(DATASETS[name].uses)}"
+        raise UnknownName(f"this dataset is not for {use}", where=name, why=why, fix=name_hint(name, known))
     if name not in known:
-        why = f"it can be used for {', '.join(DATASETS[name].uses)}" if name in DATASETS else ""
-        raise UnknownName(f"No such dataset for {use}", where=name, why=why, fix=_fix(name, known))
+        raise unknown_name("dataset", name, known)
     return DATASETS[name]
-
-
-def _fix(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return (f"did you mean {near[0]}? " if near else "") + f"known are {', '.join(known)}"

@@ -1,6 +1,6 @@
-"""Ratings remembered on disk, by the content of the video, the query and the rater: one small JSON file each.
+"""A cache of ratings on disk, by the content of the video, the query and the rater: one small JSON file per rating.
 
-A file is written under another name and then renamed, so processes that share the folder need no lock: whoever comes last wins, with
+Files appear whole (`files`), so processes that share the folder need no lock: the last writer wins, with
 the same content. A file that is damaged counts as not there. Not here: what is rated (`rater`).
 """
 
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +16,8 @@ import platformdirs
 
 from videoseg_r1.difficulty.levels import Difficulty, difficulty_of
 from videoseg_r1.documents import build, check_schema, read_json, to_json
-from videoseg_r1.errors import InvalidDocument, OutputError
+from videoseg_r1.errors import InvalidDocument
+from videoseg_r1.files import write_whole
 from videoseg_r1.models.weights.files import sha256_of
 
 _SCHEMA = "videoseg-rating/1"
@@ -26,7 +25,7 @@ _SCHEMA = "videoseg-rating/1"
 
 @dataclass(frozen=True, slots=True)
 class RatingKey:
-    """What a rating is about. `video` is the SHA-256 of its content, `rater` names the model and the prompt."""
+    """The key of a rating. `video` is the SHA-256 of its content, `rater` names the model and the prompt."""
 
     video: str
     query: str
@@ -51,28 +50,20 @@ class RatingCache:
         self.folder = folder or platformdirs.user_cache_path("videoseg") / "ratings"
 
     def get(self, key: RatingKey) -> Difficulty | None:
-        """Return what is remembered, None if nothing is. Raises InvalidDocument: the file is damaged."""
+        """Return the stored ratings, None if there are none. Raises InvalidDocument: the file is damaged."""
         path = self.folder / key.file_name
         if not path.is_file():
             return None
         entry = build(_Entry, check_schema(read_json(path), _SCHEMA, str(path)), str(path))
         found = difficulty_of(entry.ratings)
         if entry.key != key or found.imputed:
-            raise InvalidDocument("An entry of the cache is not what it should be", where=str(path))
+            raise InvalidDocument("an entry of the cache of ratings does not fit its name", where=str(path))
         return found
 
     def put(self, key: RatingKey, difficulty: Difficulty) -> None:
-        """Remember the ratings, whole or not at all; an imputed difficulty has none to remember. Raises OutputError: the disk."""
-        target = self.folder / key.file_name
-        temporary = target.with_name(f".{uuid.uuid4().hex}")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(to_json({"schema": _SCHEMA, **asdict(_Entry(key, difficulty.ratings))}), encoding="utf-8")
-            temporary.replace(target)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise OutputError("a rating cannot be remembered", where=str(target), why=error.strerror or str(error)) from error
+        """Store the ratings of a difficulty that is not imputed, whole or not at all. Raises OutputError: they cannot be written."""
+        document = to_json({"schema": _SCHEMA, **asdict(_Entry(key, difficulty.ratings))})
+        write_whole(self.folder / key.file_name, document, "a rating cannot be stored")
 
 
 def content_hash(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""From ratings to D, from D to a tier, and from there to the token budget: the one place that knows these numbers. Pure.
+"""From ratings to the difficulty D, from D to a tier, and from there to the token budget; the one place with these numbers.
 
 The paper names the five ratings, their mean and three tiers; it publishes no thresholds and no budgets. The values are ours,
 algorithm.md B.4 and B.5. Not here: asking for ratings (`rater`), the penalty for reasoning beyond the budget (`rewards`).
@@ -35,7 +35,7 @@ _LINEAR_TOKENS = (40, 8)
 
 
 class Tiers(NamedTuple):
-    """Up to which D a question is easy, and above which it is hard."""
+    """The thresholds of D: up to the first a question is easy, above the second it is hard."""
 
     easy: float
     hard: float
@@ -106,7 +106,7 @@ def token_budget(d: float | None, mode: BudgetMode = "tiers", tiers: Tiers = TIE
         d: difficulty in 1..10; None where it is not known, which gives a medium budget.
         mode: "tiers" gives 48, 72 or 112; "linear" gives 40 + 8 (D - 1), rounded half up.
         tiers: thresholds of the first mode.
-        medium: tokens of a medium question, with which all others grow and shrink; models differ in how many words a thought takes.
+        medium: tokens of a medium question, by which all others scale; models differ in how many tokens they need for the same reasoning.
     Raises: InvalidConfig: D is out of range.
     """
     if d is not None and not _LOWEST <= d <= _HIGHEST:  # also NaN

@@ -1,6 +1,6 @@
 """Ratings by a chat model: it sees eight frames and the query, and answers with five numbers.
 
-Source: the paper rates offline with a vision-language model; frames, prompt and what happens to bad replies are ours, algorithm.md B.4.
+Source: the paper rates offline with a vision-language model; frames, prompt and the handling of bad replies are ours, algorithm.md B.4.
 Not here: what follows from the numbers (`levels`).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from videoseg_r1.chat.base import Chat, Message, Sampling, labelled
+from videoseg_r1.chat.base import VOTE, Chat, Message, Sampling, labelled
 from videoseg_r1.config import Limits
 from videoseg_r1.difficulty.cache import RatingCache, RatingKey, content_hash
 from videoseg_r1.difficulty.levels import RATINGS, Difficulty, difficulty_of
@@ -22,7 +22,6 @@ from videoseg_r1.video.indices import uniform
 
 _NUM_FRAMES = 8
 _NUM_RETRIES = 2
-_TEMPERATURE, _TOP_P = 0.7, 0.9
 _MAX_TOKENS = 512
 _EXAMPLE = json.dumps(dict(zip(RATINGS, (3, 6, 2, 8, 5), strict=True)))
 _SCHEMA = {
@@ -38,7 +37,7 @@ class Rater:
 
     Args:
         chat: the model.
-        cache: where ratings are remembered; None remembers none.
+        cache: where ratings are stored; None stores none.
         limits: how large a video may be.
     """
 
@@ -51,7 +50,7 @@ class Rater:
         return f"{self._chat.description}, {DIFFICULTY.id} {DIFFICULTY.sha256[:12]}"
 
     def rate(self, video: str | Path, query: str) -> Difficulty:
-        """Return how hard a query is for a video, a file or a folder of frames; remembered unless it had to be imputed.
+        """Return how hard a query is for a video, a file or a folder of frames; it is stored unless it had to be imputed.
 
         Raises: InvalidQuery. InputError: the video cannot be read. ModelError, ResourceError: the model failed.
         """
@@ -99,7 +98,7 @@ class Rater:
 def _attempts() -> Iterator[Sampling]:
     yield Sampling(max_tokens=_MAX_TOKENS, schema=_SCHEMA)
     for seed in range(1, _NUM_RETRIES + 1):
-        yield Sampling(_TEMPERATURE, _TOP_P, _MAX_TOKENS, seed, _SCHEMA)
+        yield replace(VOTE, max_tokens=_MAX_TOKENS, seed=seed, schema=_SCHEMA)
 
 
 def _hashed(video: Path) -> str:

@@ -1,6 +1,6 @@
-"""Many questions rated one after the other, and what came out as plain data: ratings, D, tier and budget per item.
+"""Rates many questions one after the other and returns plain data: ratings, D, tier and budget per item.
 
-Not here: how one is rated (`rater`).
+Not here: how a single question is rated (`rater`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class Rated:
 
 
 def rate_items(rater: Rater, items: Iterable[Item]) -> Iterator[Rated]:
-    """Rate items as they come. An input that cannot be used is told; what would hit all items alike is raised (`Rater.rate`)."""
+    """Rate items as they come. An input that cannot be used is returned with its error.
+
+    Raises: ModelError, ResourceError: they concern all items alike.
+    """
     for item in items:
         try:
             yield Rated(item, rater.rate(item.video, item.query))

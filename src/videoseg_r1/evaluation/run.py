@@ -5,8 +5,6 @@ Not here: how one prediction is scored (`scoring`), what the report says (`repor
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,14 +16,13 @@ import numpy as np
 from videoseg_r1.datasets.controls import mosaic, shuffle_text
 from videoseg_r1.datasets.registry import dataset_for
 from videoseg_r1.datasets.sample import Sample, samples_of
-from videoseg_r1.documents import to_json
-from videoseg_r1.errors import OutputError
+from videoseg_r1.documents import to_plain
 from videoseg_r1.evaluation.predictors import Prediction, Predictor, by_given_mask, by_text, from_preds, one_per_clip
 from videoseg_r1.evaluation.report import Report, Row
 from videoseg_r1.evaluation.scoring import evaluate
+from videoseg_r1.files import staged
 from videoseg_r1.masks import write_label_png
-from videoseg_r1.output.save import STAGING_PREFIX
-from videoseg_r1.types import BoolMask
+from videoseg_r1.types import BoolMask, Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +70,7 @@ class Selection:
 
 def run_evaluation(
     selection: Selection,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     *,
     preds: Path | None = None,
     keep: Path | None = None,
@@ -84,7 +81,7 @@ def run_evaluation(
 
     Args:
         selection: what is scored.
-        progress: called with "evaluate" or "control", how many samples are done, and how many there are.
+        progress: see `Progress`; the stages are "evaluate" and "control".
         preds: score this folder of PNGs; see `from_preds`. Without it, a preset makes the masks.
         keep: write the masks as such PNGs into this folder, which is not there yet or empty.
         seed: of every random choice of the preset.
@@ -133,10 +130,10 @@ def _predictor(
     segmenter = load(**loading)
     # one definition of plain data for settings, the one of the trace
     settings = {"preset": segmenter.preset, "seed": seed, "models": segmenter.stages.models, **segmenter.stages.settings}
-    return by_given_mask(segmenter) if selection.given_mask else by_text(segmenter, seed), json.loads(to_json(settings))
+    return by_given_mask(segmenter) if selection.given_mask else by_text(segmenter, seed), to_plain(settings)
 
 
-def _counter(progress: Callable[[str, int, int], None], stage: str, total: int) -> Callable[[Row], None]:
+def _counter(progress: Progress, stage: str, total: int) -> Callable[[Row], None]:
     done = 0
 
     def count(_row: Row) -> None:
@@ -153,7 +150,8 @@ def _keeping(predict: Predictor, folder: Path | None) -> Generator[Predictor]:
     if folder is None:
         yield predict
         return
-    with _staging(folder) as staging:
+    with staged(folder, "the predictions cannot be saved") as staging:
+        staging.mkdir()
 
         def save(sample: Sample) -> Prediction:
             prediction = predict(sample)
@@ -161,37 +159,10 @@ def _keeping(predict: Predictor, folder: Path | None) -> Generator[Predictor]:
             return replace(prediction, masks=_written(prediction, place, sample.frame_names))
 
         yield save
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            staging.replace(folder)
-        except OSError as error:
-            raise _not_saved(folder, error) from error
-
-
-@contextmanager
-def _staging(folder: Path) -> Generator[Path]:
-    above = folder.absolute().parent
-    try:
-        place = next(path for path in (above, *above.parents) if path.exists())
-        temporary = tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=place, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise _not_saved(folder, error) from error
-    with temporary as name:
-        inner = Path(name) / "predictions"  # with the usual permissions, unlike the temporary folder
-        inner.mkdir()
-        yield inner
 
 
 def _written(prediction: Prediction, folder: Path, frame_names: Sequence[str]) -> Iterator[tuple[int, BoolMask]]:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise _not_saved(folder, error) from error
+    folder.mkdir(parents=True)
     for index, mask in prediction.masks:
         write_label_png(folder / f"{frame_names[index]}.png", mask.astype(np.uint8))
         yield index, mask
-
-
-def _not_saved(folder: Path, error: OSError) -> OutputError:
-    fix = "free some space, or choose a new folder inside one that may be written"
-    return OutputError("the predictions cannot be saved", where=str(folder), why=error.strerror or str(error), fix=fix)

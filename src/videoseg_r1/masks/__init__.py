@@ -1,6 +1,6 @@
-"""Masks as values: run lengths, label pictures, the geometry that prompts need, and a store for the masks of a whole video.
+"""Masks: run lengths, label pictures, the geometry that prompts need, and a store for the masks of a whole video.
 
-Not covered: polygons, soft masks, drawing (`output.render`), scores (`metrics`).
+Not here: polygons, soft masks, drawing (`output.render`), scores (`metrics`).
 """
 
 from videoseg_r1.masks.geometry import boundary, box_of, center_of, iou_matrix, negative_point_of

@@ -1,4 +1,4 @@
-"""Where a mask is: its box, a point on it, a point beside it, its contour, its overlap with others. Pixels of the mask throughout.
+"""The geometry of a mask: its box, a point on it, a point beside it, its contour, its overlap with others; all in pixels of the mask.
 
 A point names a pixel by its column and row, so `mask[int(point.y), int(point.x)]` is that pixel.
 """
@@ -10,10 +10,8 @@ import numpy.typing as npt
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks.labels import nearest, resize_mask, union_of
-from videoseg_r1.types import BoolMask, Box, Point
+from videoseg_r1.types import CANONICAL, BoolMask, Box, Point
 
-CANONICAL = 840
-"""Side of the square frame in which the negative-point reward measures (algorithm.md A.3)."""
 RING_PX = 40
 """Farthest a negative point may lie from the mask, in L1 pixels of the canonical frame (algorithm.md B.3)."""
 
@@ -22,7 +20,7 @@ def box_of(mask: BoolMask) -> Box:
     """Return the tightest box around a (H, W) mask, outer edges. Raises InvalidPrompt: the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
-        raise InvalidPrompt("An empty mask has no box and no centre")
+        raise InvalidPrompt("an empty mask has no box and no centre")
     return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
@@ -47,9 +45,9 @@ def center_of(mask: BoolMask) -> Point:
 def negative_point_of(mask: BoolMask, others: BoolMask | None = None) -> Point | None:
     """Return a pixel beside the (H, W) mask, 1..RING_PX away from it in L1 pixels of the canonical frame.
 
-    The middle of that ring is best, and a place inside the mask's own box is worth ten pixels of distance from the middle: what
-    lies there is what the box alone gets wrong. Of equals, the nearest to the middle of the box. `others`, (H, W) or (N, H, W), is
-    kept clear of as well: the other targets. None when the mask is empty or nothing around it is free.
+    The middle of that ring is preferred, and a pixel inside the mask's own box counts as ten pixels nearer to it, because there the
+    box alone is wrong. Of equally good pixels the nearest to the centre of the box is taken. `others`, (H, W) or (N, H, W), is
+    avoided as well: the other targets. None when the mask is empty or nothing around it is free.
     Source: the region of the negative-point reward, algorithm.md B.3; the choice inside it is ours.
     """
     import cv2
@@ -58,8 +56,8 @@ def negative_point_of(mask: BoolMask, others: BoolMask | None = None) -> Point |
         return None
     taken = mask if others is None else mask | union_of(others.reshape(-1, *mask.shape))
     height, width = mask.shape
-    rows, columns = nearest(height, CANONICAL), nearest(width, CANONICAL)
-    free = ~resize_mask(taken, (CANONICAL, CANONICAL))
+    rows, columns = nearest(height, CANONICAL[1]), nearest(width, CANONICAL[0])
+    free = ~resize_mask(taken, CANONICAL)
     distance = cv2.distanceTransform(free.astype(np.uint8), cv2.DIST_L1, 3)
     box = box_of(mask)
     in_box = ((rows >= box.y1) & (rows < box.y2))[:, None] & ((columns >= box.x1) & (columns < box.x2))

@@ -1,13 +1,12 @@
-"""Label maps, and the pictures that hold them.
+"""Label maps, and the picture files that store them.
 
-A label map holds 0 for background, an object's number 1..254, and 255 ("void", as in DAVIS) for pixels nobody should count.
-Not covered: reading whole folders (`export.load_masks`, `datasets`).
+A label map holds 0 for background, an object's number 1..254, and 255 ("void", as in DAVIS) for pixels that no score counts.
+Not here: reading whole folders (`output.reload`, `datasets`).
 """
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -16,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from videoseg_r1.errors import InvalidDocument, LimitExceeded, OutputError, ShapeMismatch, SourceNotFound
+from videoseg_r1.errors import InvalidDocument, LimitExceeded, ShapeMismatch, SourceNotFound
+from videoseg_r1.files import write_whole
 from videoseg_r1.masks.rle import MAX_PIXELS
 from videoseg_r1.types import BoolMask
 
@@ -52,7 +52,7 @@ def label_map(masks: BoolMask, ids: Sequence[int] | None = None) -> LabelMap:
     """
     numbers = list(range(1, len(masks) + 1) if ids is None else ids)
     if masks.ndim != 3 or len(numbers) != len(masks) or any(not 0 < n < VOID for n in numbers):
-        raise ShapeMismatch("These masks make no label map", why=f"shape {masks.shape}, numbers {numbers[:8]}; (N, H, W) and 1..254 do")
+        raise ShapeMismatch("these masks make no label map", why=f"shape {masks.shape}, numbers {numbers[:8]}; (N, H, W) and 1..254 do")
     labels = np.zeros(masks.shape[1:], np.uint8)
     for number, mask in zip(reversed(numbers), reversed(masks), strict=True):
         labels[mask] = number
@@ -80,19 +80,11 @@ def union_of(masks: BoolMask) -> BoolMask:
 def write_label_png(path: str | Path, labels: LabelMap, palette: npt.NDArray[np.uint8] = DAVIS_PALETTE) -> None:
     """Write a label map as an indexed PNG, atomically. `palette` is (256, 3) uint8. Raises OutputError."""
     _require_picture(labels)
-    target = Path(path)
     picture = Image.fromarray(np.ascontiguousarray(labels, np.uint8)).convert("P")
     picture.putpalette(palette.tobytes())
     encoded = io.BytesIO()
     picture.save(encoded, format="PNG")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(encoded.getvalue())
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        fix = "free some space or choose a writable folder"
-        raise OutputError("The mask could not be written", where=str(target), why=str(error), fix=fix) from error
+    write_whole(Path(path), encoded.getvalue(), "the mask cannot be written")
 
 
 def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> LabelMap:
@@ -106,15 +98,15 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> LabelMap
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise LimitExceeded("The mask is too large", where=str(path), why=f"{picture.width} x {picture.height} pixels")
+                raise LimitExceeded("the mask is too large", where=str(path), why=f"{picture.width} x {picture.height} pixels")
             labels = _labels_of(picture, str(path))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise LimitExceeded("The mask is too large", where=str(path), why=str(error)) from error
+        raise LimitExceeded("the mask is too large", where=str(path), why=str(error)) from error
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise SourceNotFound("The mask cannot be read", where=str(path), why=error.strerror or "") from error
+        raise SourceNotFound("the mask cannot be read", where=str(path), why=error.strerror or "") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise InvalidDocument(
-            "Not a mask picture", where=str(path), why=str(error), fix="give an indexed or black-and-white PNG"
+            "not a mask picture", where=str(path), why=str(error), fix="give an indexed or black-and-white PNG"
         ) from error
     return labels if size is None else resize_mask(labels, size)
 
@@ -140,7 +132,7 @@ def _labels_of(picture: Image.Image, where: str) -> LabelMap:
         return (grey > 127).astype(np.uint8) if (grey > 127).any() else grey
     if picture.mode in ("LA", "RGB", "RGBA"):
         return _labels_of_colors(np.array(picture.convert("RGBA"), np.int32), where)
-    raise InvalidDocument("Not a mask picture", where=where, why=f"its pixels are of kind {picture.mode}", fix="save it as an 8-bit PNG")
+    raise InvalidDocument("not a mask picture", where=where, why=f"its pixels are of kind {picture.mode}", fix="save it as an 8-bit PNG")
 
 
 def _labels_of_colors(rgba: npt.NDArray[np.int32], where: str) -> LabelMap:
@@ -150,7 +142,7 @@ def _labels_of_colors(rgba: npt.NDArray[np.int32], where: str) -> LabelMap:
     named = [int(color) for color in found if color]
     if len(named) >= VOID:
         why = f"it has {len(named)} colours, as a photograph or a smoothed mask has"
-        raise InvalidDocument("Not a mask picture", where=where, why=why, fix="give an indexed or black-and-white PNG")
+        raise InvalidDocument("not a mask picture", where=where, why=why, fix="give an indexed or black-and-white PNG")
     known = {int(r) << 16 | int(g) << 8 | int(b): number for number, (r, g, b) in enumerate(DAVIS_PALETTE[:VOID])}
     in_palette = all(color in known for color in named)
     numbers = [known[color] if in_palette else rank for rank, color in enumerate(named, start=1)]
@@ -160,4 +152,4 @@ def _labels_of_colors(rgba: npt.NDArray[np.int32], where: str) -> LabelMap:
 
 def _require_picture(labels: npt.NDArray[np.generic]) -> None:
     if labels.ndim != 2:
-        raise ShapeMismatch("A label map must be (height, width)", why=f"its shape is {labels.shape}")
+        raise ShapeMismatch("a label map must be (height, width)", why=f"its shape is {labels.shape}")

@@ -1,8 +1,8 @@
 """Masks as COCO's compressed run lengths.
 
-Encoding is pycocotools'. Decoding is not: pycocotools trusts what it is given, reads and writes past its buffers when the runs lie,
-and warns on every call under numpy 2. Here the runs are read with numpy, and those of a document are checked before they are used.
-Not covered: COCO's uncompressed lists and polygons.
+pycocotools encodes. It does not decode here: it trusts its input, reads and writes past its buffers when the runs are wrong, and warns
+on every call under numpy 2. Instead the runs are decoded with numpy, and those of a document are checked before they are used.
+Not here: COCO's uncompressed lists and polygons.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Rle(TypedDict):
 def encode(mask: BoolMask) -> Rle:
     """Return the (H, W) mask as run lengths. Raises ShapeMismatch: not two-dimensional."""
     if mask.ndim != 2:
-        raise ShapeMismatch("A mask must be (height, width)", why=f"its shape is {mask.shape}")
+        raise ShapeMismatch("a mask must be (height, width)", why=f"its shape is {mask.shape}")
     return {"size": [int(n) for n in mask.shape], "counts": to_counts(mask).decode("ascii")}
 
 
@@ -57,7 +57,7 @@ def check_rle(value: object, where: str = "") -> Rle:
                 return {"size": [height, width], "counts": text}
         case _:
             why = "a mask is written as size: [height, width] and counts: text"
-    raise InvalidDocument("Not a run-length mask", where=where, why=why, fix="write masks as COCO's compressed run lengths")
+    raise InvalidDocument("not a run-length mask", where=where, why=why, fix="write masks as COCO's compressed run lengths")
 
 
 def to_counts(mask: BoolMask) -> bytes:

@@ -1,4 +1,4 @@
-"""Where a model runs, in which precision, and what is given up, step by step, when memory runs out.
+"""The device and precision a model runs in, and the fallback steps when memory runs out.
 
 Not here: which steps a model can take (`sam2`), and several devices at once.
 """
@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import torch
 
-from videoseg_r1.errors import InvalidConfig, ResourceError
+from videoseg_r1.errors import InvalidConfig, ResourceError, first_line
 
-Result = TypeVar("Result")
+_T = TypeVar("_T")
 
 _KINDS = ("cpu", "cuda", "mps")
 # what PyTorch's other backends say in a plain RuntimeError
@@ -50,7 +50,7 @@ def choose_placement(name: str = "auto") -> Placement:
         raise InvalidConfig("no such device", where=name, fix="use auto, cpu, cuda, cuda:1 or mps")
     why = _trouble(name)
     if why:
-        raise InvalidConfig("this device cannot be used", where=name, why=why, fix="use --device auto, or mend the driver")
+        raise InvalidConfig("this device cannot be used", where=name, why=why, fix="use --device auto, or repair the driver")
     device = torch.device(name)
     return Placement(device, _precision(device))
 
@@ -79,7 +79,7 @@ def _trouble(name: str) -> str:
     try:
         torch.zeros(1, device=name).add_(1).cpu()
     except RuntimeError as error:
-        return str(error).splitlines()[0]
+        return first_line(error)
     return ""
 
 
@@ -91,14 +91,14 @@ def _precision(device: torch.device) -> torch.dtype:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether this is memory that ran out, on any device."""
+    """Return whether the error says that memory ran out, on any device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def free_cache() -> None:
-    """Give back what PyTorch holds for later."""
+    """Return the memory that PyTorch caches to the device."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -107,11 +107,11 @@ def free_cache() -> None:
 
 
 class MemoryLadder:
-    """Runs work again, one step poorer each time, when memory runs out.
+    """Repeats work when memory runs out, after taking one step that needs less each time.
 
     Args:
         what: what is being run, for the error.
-        steps: does the next step when asked for its next item, and yields what it did. Steps are not taken back.
+        steps: an iterator that takes the next step when it is advanced, and yields a description of it. Steps are not undone.
     """
 
     def __init__(self, what: str, steps: Iterator[str]) -> None:
@@ -119,7 +119,7 @@ class MemoryLadder:
         self._steps = steps
         self.notes: list[str] = []
 
-    def run(self, work: Callable[[], Result]) -> Result:
+    def run(self, work: Callable[[], _T]) -> _T:
         """Return what the work returns. Raises ResourceError: no step is left."""
         while True:
             try:
@@ -127,7 +127,7 @@ class MemoryLadder:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                why = str(error).splitlines()[0] if str(error) else "out of memory"
+                why = first_line(error) if str(error) else "out of memory"
             # outside the handler, where the traceback no longer holds the tensors of the failed attempt
             free_cache()
             step = next(self._steps, None)

@@ -1,4 +1,4 @@
-"""Networks and processors of transformers, read from a folder: safetensors only, no code from there, every tensor accounted for.
+"""Loads networks and processors of transformers from a folder: safetensors only, no code from the folder, every tensor checked.
 
 Not here: where weights lie and whether they are the pinned ones (`weights`), which device they go to (`devices`).
 """
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from videoseg_r1.errors import ModelError
+from videoseg_r1.errors import ModelError, first_line
 
 Network: TypeAlias = Any
 """A network of transformers, which ships no types for its parts."""
@@ -36,7 +36,7 @@ def load_network(network_class: Any, folder: Path, dtype: torch.dtype = torch.fl
     """Return the network in a folder, on the CPU.
 
     Args:
-        network_class: what has `from_pretrained`.
+        network_class: a class with `from_pretrained`.
         folder: with config.json and safetensors.
         dtype: of its parameters.
         config: makes the configuration, instead of the one in the folder; called where its errors are mapped.
@@ -58,7 +58,7 @@ def load_network(network_class: Any, folder: Path, dtype: torch.dtype = torch.fl
             )
     except (*_BAD_FILES, SafetensorError, StrictDataclassError) as error:
         raise ModelError(
-            "the weights cannot be loaded", where=str(folder), why=_first_line(error), fix="run `videoseg models verify`"
+            "the weights cannot be loaded", where=str(folder), why=first_line(error), fix="run `videoseg models verify`"
         ) from error
     problems = [f"{key}: missing" for key in sorted(info["missing_keys"])]
     problems += [f"{key}: unknown" for key in sorted(info["unexpected_keys"])]
@@ -81,17 +81,17 @@ def check_weights(network: Network, folder: Path, problems: list[str]) -> None:
 
 
 def load_processor(processor_class: Any, folder: Path) -> Any:
-    """Return what prepares pictures and text, from the settings in a folder. Raises ModelError."""
+    """Return the processor of pictures and text, from the settings in a folder. Raises ModelError."""
     try:
         with quiet():
             return processor_class.from_pretrained(folder, local_files_only=True)
     except _BAD_FILES as error:
-        raise ModelError("the settings for pictures and text cannot be read", where=str(folder), why=_first_line(error)) from error
+        raise ModelError("the settings of the processor cannot be read", where=str(folder), why=first_line(error)) from error
 
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Keep transformers from writing bars and remarks; what matters of them is checked and raised here."""
+    """Silence the progress bars and warnings of transformers; problems that matter are checked and raised here."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -103,7 +103,3 @@ def quiet() -> Generator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0]

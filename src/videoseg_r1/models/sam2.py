@@ -1,7 +1,7 @@
 """A SAM 2 network on a device: loading, preparing pictures, precision, and smaller steps when memory runs out.
 
 The networks are those of transformers (SAM 2 and EdgeTAM, for pictures and for video); weights come from a folder, as safetensors,
-and no code comes with them. Not here: what is asked of the network (`stages.segmentation.sam2`, `stages.propagation.sam2`).
+and no code comes with them. Not here: how the network is used (`stages.segmentation.sam2`, `stages.propagation.sam2`).
 
 Source: Ravi et al. 2024 (SAM 2), Zhou et al. 2025 (EdgeTAM).
 """
@@ -24,10 +24,10 @@ from videoseg_r1.models.pretrained import Network
 from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.types import RgbImage
 
-Result = TypeVar("Result")
-Kind: TypeAlias = Literal["image", "video"]
+_T = TypeVar("_T")
+Sam2Kind: TypeAlias = Literal["image", "video"]
 
-_CLASSES: dict[tuple[str, Kind], str] = {
+_CLASSES: dict[tuple[str, Sam2Kind], str] = {
     ("sam2", "image"): "Sam2Model",
     ("sam2_video", "image"): "Sam2Model",
     ("sam2_video", "video"): "Sam2VideoModel",
@@ -69,12 +69,12 @@ class Sam2Engine:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was given up on the way, for the trace: steps taken for memory, frames computed again in float32."""
+        """Notes for the user on degraded operation: steps taken when memory ran out, frames computed again in float32."""
         again = (f"{self.name}: {self._retried} frames computed again in float32: not finite in {self.dtype}",) if self._retried else ()
         return (*self._ladder.notes, *again)
 
-    def run(self, work: Callable[[], Result]) -> Result:
-        """Return what the work returns; with less memory each time that it runs out. Raises ResourceError."""
+    def run(self, work: Callable[[], _T]) -> _T:
+        """Return what the work returns; each time memory runs out it is repeated with less. Raises ResourceError."""
         return self._ladder.run(work)
 
     def pixels(self, rgb: RgbImage) -> torch.Tensor:
@@ -85,7 +85,7 @@ class Sam2Engine:
         )
         return prepared["pixel_values"]
 
-    def finite(self, compute: Callable[[], Result], is_finite: Callable[[Result], bool]) -> Result:
+    def finite(self, compute: Callable[[], _T], is_finite: Callable[[_T], bool]) -> _T:
         """Return what is computed in the engine's precision, or once more in float32 when that is not finite.
 
         Raises: ModelError: it is not finite in float32 either.
@@ -151,7 +151,7 @@ def at_size(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)[0, 0]
 
 
-def load_engine(source: str | Path, kind: Kind, device: str = "auto") -> Sam2Engine:
+def load_engine(source: str | Path, kind: Sam2Kind, device: str = "auto") -> Sam2Engine:
     """Return a SAM 2 or EdgeTAM network with its weights.
 
     Args:
@@ -165,17 +165,17 @@ def load_engine(source: str | Path, kind: Kind, device: str = "auto") -> Sam2Eng
     placement = choose_placement(device)
     from transformers import Sam2Processor
 
-    return Sam2Engine(load_network(folder, kind), pretrained.load_processor(Sam2Processor, folder), placement, name=name)
+    return Sam2Engine(load_sam2(folder, kind), pretrained.load_processor(Sam2Processor, folder), placement, name=name)
 
 
-def load_network(folder: Path, kind: Kind) -> Network:
+def load_sam2(folder: Path, kind: Sam2Kind) -> Network:
     """Return the network in a folder, in float32 on the CPU. Raises ModelError."""
     import transformers
 
     settings = pretrained.read_config(folder)
     model_type = str(settings.pop("model_type", None))
     if (model_type, kind) not in _CLASSES:
-        raise ModelError("this is no SAM 2 or EdgeTAM network", where=str(folder), why=f"config.json says {model_type}, for {kind}")
+        raise ModelError("this is not a SAM 2 or EdgeTAM network", where=str(folder), why=f"config.json says {model_type}, for {kind}")
     network_class: Any = getattr(transformers, _CLASSES[model_type, kind])
     network = pretrained.load_network(network_class, folder, config=lambda: network_class.config_class.from_dict(settings))
     unusable = [f"{key}: not finite" for key, value in network.state_dict().items() if not bool(torch.isfinite(value).all())]

@@ -1,1 +1,1 @@
-"""What a run hands back (`result`), the ways to write it (`save`), to draw it (`render`, `card`), and to read it back (`reload`)."""
+"""The result of a run (`result`), writing it (`save`), drawing it (`render`, `card`), and reading it back (`reload`)."""

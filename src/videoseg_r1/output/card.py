@@ -1,6 +1,6 @@
-"""The reasoning card: one picture for people of what was asked, what was looked at, what was thought, and what was found.
+"""The reasoning card: one picture that shows the query, the frames that were looked at, the reasoning, and the targets found.
 
-`card_frames` says which frames it needs, `draw_card` lays them out. Not covered: every single frame (the overlay video), machine
+`card_frames` says which frames it needs, `draw_card` lays them out. Not here: every single frame (the overlay video), machine
 reading (`SegmentationResult.to_dict`).
 """
 

@@ -1,4 +1,4 @@
-"""A small page to draw on: blocks with smooth shapes and text that always has a font.
+"""A small page layout: blocks with smooth shapes, and text with a fallback for letters that the font lacks.
 
 Positions and sizes are page pixels; blocks are kept at twice that size and halved at the end, which smooths every edge. Text uses
 Pillow's own font, and a font of the system where that one lacks a letter. What no font has is drawn without its accent, or as "?".

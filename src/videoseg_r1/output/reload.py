@@ -1,12 +1,11 @@
-"""Read back what `save` wrote: masks from JSON or a folder of PNGs, and whole runs, so that they can be exported anew.
+"""Reads back what `save` wrote: masks from JSON or a folder of PNGs, and whole runs, so that they can be exported again.
 
-Nothing that is read is trusted: run lengths, sizes and counts are checked before use. Not covered: benchmark folders (`datasets`).
+Nothing that is read is trusted: run lengths, sizes and counts are checked before use. Not here: benchmark folders (`datasets`).
 """
 
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -20,6 +19,7 @@ from videoseg_r1.output.result import RESULT_SCHEMA, SegmentationResult, Track
 from videoseg_r1.output.save import EXPORTS, MASKS_SCHEMA
 from videoseg_r1.output.trace import TRACE_SCHEMA, Trace
 from videoseg_r1.types import BoolMask, VideoInfo
+from videoseg_r1.video.folder import natural_key
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def read_run(folder: str | Path, video: str | Path | None = None) -> Segmentatio
     masks = load_masks(masks_json if masks_json.exists() else root / EXPORTS["png"].file_name)
     if (masks.num_frames, masks.size) != (trace.video.num_frames, trace.video.size):
         why = f"{masks.num_frames} frames of {masks.size} in the masks, {trace.video.num_frames} of {trace.video.size} in {where}"
-        raise InvalidDocument("The files of this run do not belong together", where=str(root), why=why)
+        raise InvalidDocument("the files of this run do not belong together", where=str(root), why=why)
     info = rest.info
     there = os.path.exists(info.source)  # noqa: PTH110 - Path.exists raises where a name is too long
     return SegmentationResult(
@@ -118,18 +118,20 @@ class _SavedResult:
 def _from_json(path: Path) -> SavedMasks:
     document = build(_SavedDocument, check_schema(read_json(path), MASKS_SCHEMA, str(path)), str(path))
     if len(document["videos"]) != 1:
-        raise InvalidDocument("Masks of one video are expected", where=f"{path}: videos", why=f"there are {len(document['videos'])}")
+        raise InvalidDocument("masks of one video are expected", where=f"{path}: videos", why=f"there are {len(document['videos'])}")
     video, tracks = document["videos"][0], document["annotations"]
     length, size = video["length"], (video["width"], video["height"])
     if length < 1 or min(size) < 1 or size[0] * size[1] > MAX_PIXELS or size[0] * size[1] * len(tracks) > 8 * MAX_PIXELS:
         raise InvalidDocument(
-            "No such video can be", where=f"{path}: videos[0]", why=f"{length} frames of {size[0]} x {size[1]}, {len(tracks)} objects"
+            "no video has this size",
+            where=f"{path}: videos[0]",
+            why=f"{length} frames of {size[0]} x {size[1]}, {len(tracks)} objects",
         )
     lists = {"videos[0].times_s": video["times_s"]} | {f"annotations[{k}].segmentations": t["segmentations"] for k, t in enumerate(tracks)}
     lists |= {f"annotations[{k}].confidences": t["confidences"] for k, t in enumerate(tracks)}
     for place, values in lists.items():
         if len(values) != length:
-            raise InvalidDocument("A list is of the wrong length", where=f"{path}: {place}", why=f"{len(values)} items for {length} frames")
+            raise InvalidDocument("a list is of the wrong length", where=f"{path}: {place}", why=f"{len(values)} items for {length} frames")
     ids = _checked_ids([track["id"] for track in tracks], f"{path}: annotations")
     spool = MaskSpool(len(tracks), size)
     for index in range(length):
@@ -144,25 +146,25 @@ def _from_json(path: Path) -> SavedMasks:
 
 def _fitting(rle: Rle, size: tuple[int, int], where: str) -> BoolMask:
     if rle["size"] != [size[1], size[0]]:
-        raise InvalidDocument("A mask does not fit the video", where=where, why=f"its size is {rle['size']}, expected {[size[1], size[0]]}")
+        raise InvalidDocument("a mask does not fit the video", where=where, why=f"its size is {rle['size']}, expected {[size[1], size[0]]}")
     return decode(rle, where)
 
 
 def _checked_ids(ids: list[int], where: str) -> list[int]:
     if len(set(ids)) != len(ids) or any(not 0 < number < VOID for number in ids):
-        raise InvalidDocument("Object numbers must differ and lie in 1..254", where=where, why=f"they are {ids[:8]}")
+        raise InvalidDocument("object numbers must differ and lie in 1..254", where=where, why=f"they are {ids[:8]}")
     return ids
 
 
 def _from_folder(folder: Path) -> SavedMasks:
-    files = sorted(folder.glob("[!.]*.png"), key=lambda file: _natural_key(file.stem))
+    files = sorted(folder.glob("[!.]*.png"), key=lambda file: natural_key(file.stem))
     if not files:
-        raise SourceNotFound("There are no mask pictures", where=str(folder), fix="give the folder that holds the .png files themselves")
+        raise SourceNotFound("there are no mask pictures", where=str(folder), fix="give the folder that holds the .png files themselves")
     size, found = (0, 0), set[int]()
     for file in files:  # twice through the files, so that only one picture is in memory at a time
         labels = read_mask(file)
         if size not in ((0, 0), labels.shape[::-1]):
-            raise ShapeMismatch("The masks do not share one size", where=str(file), why=f"{labels.shape[::-1]}, before {size}")
+            raise ShapeMismatch("the masks do not share one size", where=str(file), why=f"{labels.shape[::-1]}, before {size}")
         size = (labels.shape[1], labels.shape[0])
         found |= {int(number) for number in np.unique(labels)} - {0, VOID}
     ids = sorted(found)
@@ -170,8 +172,3 @@ def _from_folder(folder: Path) -> SavedMasks:
     for index, file in enumerate(files):
         spool.put(index, read_mask(file, size)[None] == np.array(ids, np.uint8)[:, None, None])
     return SavedMasks(Track.all_of(spool, ids), spool, size, tuple(file.stem for file in files), (), len(files))
-
-
-def _natural_key(name: str) -> list[tuple[int, str]]:
-    """Numbers inside a name compare by value, the rest as text."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]

@@ -1,6 +1,6 @@
-"""Draw masks on frames: overlay, cut-out and matte. One frame in, one frame out; nothing is read or written here.
+"""Draws masks on frames: overlay, cut-out and matte, one frame at a time. No file is read or written here.
 
-Not covered: the page that shows the reasoning (`card`), encoding (`save`, `video`).
+Not here: the page that shows the reasoning (`card`), encoding (`save`, `video`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def overlay(rgb: RgbImage, masks: BoolMask, ids: Sequence[int] | None = None) ->
     """
     numbers = list(range(1, len(masks) + 1) if ids is None else ids)
     if masks.ndim != 3 or masks.shape[1:] != rgb.shape[:2] or len(numbers) != len(masks):
-        raise ShapeMismatch("These masks do not fit the frame", why=f"masks {masks.shape}, frame {rgb.shape}, numbers {numbers[:8]}")
+        raise ShapeMismatch("these masks do not fit the frame", why=f"masks {masks.shape}, frame {rgb.shape}, numbers {numbers[:8]}")
     picture = rgb.copy()
     for number, mask in zip(reversed(numbers), reversed(masks), strict=True):
         if mask.any():
@@ -108,4 +108,4 @@ def _disk(radius: int) -> npt.NDArray[np.uint8]:
 
 def _require_fit(rgb: RgbImage, mask: BoolMask) -> None:
     if mask.shape != rgb.shape[:2]:
-        raise ShapeMismatch("The mask does not fit the frame", why=f"mask {mask.shape}, frame {rgb.shape}")
+        raise ShapeMismatch("the mask does not fit the frame", why=f"mask {mask.shape}, frame {rgb.shape}")

@@ -1,11 +1,10 @@
-"""What a run hands back: the tracks, and the result that holds them with the trace that can repeat them.
+"""The result of a run: the tracks, and the trace from which they can be computed again.
 
 Masks stay run lengths in a `MaskSpool` until somebody asks for a frame. Not here: writing formats (`save`), drawing (`render`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from videoseg_r1.config import Limits
-from videoseg_r1.documents import to_json
+from videoseg_r1.documents import to_plain
 from videoseg_r1.errors import SourceNotFound, UsageError
 from videoseg_r1.masks import LabelMap, MaskSpool, Rle, box_of, label_map, union_of
 from videoseg_r1.output.trace import Trace
@@ -77,7 +76,7 @@ class Track:
 
 @dataclass(frozen=True)
 class SegmentationResult:
-    """The masks of a video and how they came about.
+    """The masks of a video, and how they were found.
 
     Attributes:
         info: what was known of the source.
@@ -90,7 +89,7 @@ class SegmentationResult:
         trace: what `videoseg replay` needs.
         timings_s: seconds per stage.
         source: path or (T, H, W, 3) array to open the video again, None when it cannot be.
-        notes: what models gave up on the way: less memory, another device, frames computed twice.
+        notes: degraded operation of the models: steps taken when memory ran out, another device, frames computed twice.
     """
 
     info: VideoInfo
@@ -109,7 +108,7 @@ class SegmentationResult:
     def masks(self, frame_index: int) -> BoolMask:
         """Return the masks of all targets, (N, H, W) bool. Raises UsageError: the video has no such frame."""
         if not 0 <= frame_index < self.num_frames:
-            raise UsageError("There is no such frame", where=f"frame {frame_index}", why=f"the video has {self.num_frames}, from 0 on")
+            raise UsageError("there is no such frame", where=f"frame {frame_index}", why=f"the video has {self.num_frames}, from 0 on")
         found = [track.mask(frame_index) for track in self.tracks]
         return np.stack(found) if found else np.zeros((0, *self.size[::-1]), np.bool_)
 
@@ -140,7 +139,7 @@ class SegmentationResult:
             "timings_s": self.timings_s,
             "notes": self.notes,
         }
-        return json.loads(to_json(document))
+        return to_plain(document)
 
     def save(
         self, folder: str | Path, formats: Sequence[str] = ("overlay", "png", "rle", "json"), overwrite: bool = False
@@ -156,7 +155,7 @@ class SegmentationResult:
 
         if self.source is None:
             fix = "name the video file, or choose formats that need no pictures: png, rle, json, trace"
-            raise SourceNotFound("The pictures are not kept", where=self.info.source, why="the source was a stream", fix=fix)
+            raise SourceNotFound("the pictures are not kept", where=self.info.source, why="the source was a stream", fix=fix)
         # the source was accepted once, under limits that may have been raised; whoever reads it checks that it still fits
         default = Limits()
         limits = Limits(

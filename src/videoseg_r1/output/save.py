@@ -1,25 +1,25 @@
-"""Write a result in any format of EXPORTS.
+"""Writes a result in any format of EXPORTS.
 
 Everything is made in a hidden folder beside its place and moved there when all of it is complete, so nothing half-written is ever
 seen and a failure leaves nothing behind. A process that is killed leaves that folder, `.saving-*`, which may be deleted. Formats with
-pictures share one pass over the video; memory does not grow with its length. Not covered: reading back (`reload`), benchmark archives
+pictures share one pass over the video; memory does not grow with its length. Not here: reading back (`reload`), benchmark archives
 (`evaluation`).
 """
 
 from __future__ import annotations
 
-import difflib
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from videoseg_r1.documents import to_json
-from videoseg_r1.errors import OutputError, OutputExists, ShapeMismatch, UnknownName, UsageError
+from videoseg_r1.errors import OutputExists, ShapeMismatch, UsageError, unknown_name
+from videoseg_r1.files import output_errors, side_folder
 from videoseg_r1.masks import union_of, write_label_png
 from videoseg_r1.output.card import card_frames, card_picture, draw_card
 from videoseg_r1.output.render import cutout, matte, overlay
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from videoseg_r1.output.result import SegmentationResult
 
 MASKS_SCHEMA = "videoseg-masks/1"
-STAGING_PREFIX = ".saving-"
 
 Push: TypeAlias = Callable[[Frame, BoolMask], None]
 """Takes each frame in turn, with its masks (N, H, W)."""
@@ -38,7 +37,7 @@ Push: TypeAlias = Callable[[Frame, BoolMask], None]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One format: exactly one of `write`, for what needs no pictures, and `sink`, which is given every frame, is there."""
+    """A format. It has exactly one of `write`, which needs no pictures, and `sink`, which is given every frame."""
 
     name: str
     description: str
@@ -55,16 +54,13 @@ def save(result: SegmentationResult, folder: str | Path, formats: Sequence[str],
         disk is full; SourceNotFound and other InputErrors: a format needs the pictures and the video cannot be read;
         ShapeMismatch: the video is not the one that was segmented.
     """
-    exports, root = _chosen(formats), Path(folder)
-    targets = {export.name: root / export.file_name for export in exports}
-    with _mapped(root):
-        there = [path.name for path in targets.values() if path.is_symlink() or path.exists()]
-        if there and not overwrite:
-            fix = "choose another folder, or overwrite it (--overwrite)"
-            raise OutputExists("The output is there already", where=f"{root}: {', '.join(there)}", fix=fix)
+    root = Path(folder)
+    with output_errors("the result cannot be saved", root):
+        exports = checked_exports(root, formats, overwrite=overwrite)
         if any(export.sink for export in exports):
             result.reopen().close()
-    with _mapped(root), _folder(root) as staging:
+    targets = {export.name: root / export.file_name for export in exports}
+    with output_errors("the result cannot be saved", root), side_folder(root) as staging:
         for export in exports:
             if export.write is not None:
                 export.write(result, staging / export.file_name)
@@ -73,47 +69,30 @@ def save(result: SegmentationResult, folder: str | Path, formats: Sequence[str],
     return targets
 
 
+def checked_exports(folder: Path, formats: Sequence[str], *, overwrite: bool = False) -> list[Export]:
+    """Return the formats of these names, each once, after the checks that `save` makes before any work.
+
+    Raises: UnknownName; UsageError: no name is given; OutputExists: an output is there and `overwrite` is not set.
+    """
+    names = list(dict.fromkeys(formats.split(",") if isinstance(formats, str) else formats))
+    if not names:
+        raise UsageError("no format was chosen", fix=f"known are {', '.join(EXPORTS)}")
+    for name in names:
+        if name not in EXPORTS:
+            raise unknown_name("format", name, EXPORTS)
+    exports = [EXPORTS[name] for name in names]
+    there = [export.file_name for export in exports if os.path.lexists(folder / export.file_name)]
+    if there and not overwrite:
+        fix = "choose another folder, or replace what is there (--overwrite)"
+        raise OutputExists("the output is there already", where=f"{folder}: {', '.join(there)}", fix=fix)
+    return exports
+
+
 # ---- the way from a result to complete files ----
 
 
-def _chosen(formats: Sequence[str]) -> list[Export]:
-    names = list(dict.fromkeys(formats.split(",") if isinstance(formats, str) else formats))
-    if not names:
-        raise UsageError("No format was chosen", fix=f"there are: {', '.join(EXPORTS)}")
-    for name in names:
-        if name not in EXPORTS:
-            close = difflib.get_close_matches(name, EXPORTS, n=1)
-            meant = f"did you mean {close[0]}? " if close else ""
-            raise UnknownName("There is no such format", where=repr(name), fix=f"{meant}there are: {', '.join(EXPORTS)}")
-    return [EXPORTS[name] for name in names]
-
-
-@contextmanager
-def _mapped(root: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        fix = "free some space, or choose a folder that may be written"
-        raise OutputError("The result cannot be saved", where=str(root), why=error.strerror or str(error), fix=fix) from error
-
-
-@contextmanager
-def _folder(root: Path) -> Generator[Path]:
-    """Make the folder, and a hidden one in it to work in. The hidden one always goes; after a failure so do the folders made here."""
-    made = [path for path in (root, *root.parents) if not path.exists()]
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=root, ignore_cleanup_errors=True) as staging:
-            yield Path(staging)
-    except BaseException:
-        with suppress(OSError):
-            for path in made:
-                path.rmdir()
-        raise
-
-
 def _publish(staging: Path, targets: Iterable[Path]) -> None:
-    """Move finished outputs to their places; on failure take back those that stood in nobody's place."""
+    """Move finished outputs to their places; on failure remove those that replaced nothing."""
     new = list[Path]()
     try:
         for target in targets:
@@ -156,7 +135,7 @@ def _write_pictures(result: SegmentationResult, staging: Path, exports: Sequence
 
 def _other_video(result: SegmentationResult, source: str, why: str) -> ShapeMismatch:
     expected = f"{result.num_frames} frames of {result.size[0]} x {result.size[1]} were segmented"
-    return ShapeMismatch("This is not the video that was segmented", where=source, why=f"{why}; {expected}")
+    return ShapeMismatch("this is not the video that was segmented", where=source, why=f"{why}; {expected}")
 
 
 # ---- formats without pictures ----
@@ -205,7 +184,7 @@ def write_json(result: SegmentationResult, path: Path) -> None:
 
 
 def write_trace(result: SegmentationResult, path: Path) -> None:
-    """What `videoseg replay` needs; the same bytes for the same input, settings and seed."""
+    """The trace, which `videoseg replay` reads; the same bytes for the same input, settings and seed."""
     path.write_text(result.trace.to_json(), encoding="utf-8", newline="\n")
 
 

@@ -1,17 +1,16 @@
-"""The trace of a run: everything that was decided on the way, as plain data with a versioned schema.
+"""The trace of a run: every decision of its stages, as plain data with a versioned schema.
 
 It holds no times, so the same input, settings and seed give the same bytes. Not here: the masks that were propagated (`result`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from videoseg_r1.documents import at, build, check_schema, read_json, to_json
+from videoseg_r1.documents import at, build, check_schema, read_json, to_json, to_plain
 from videoseg_r1.errors import InvalidDocument
 from videoseg_r1.masks import Rle, check_rle
 from videoseg_r1.types import Anchor, KeyframePick, Reasoning, TrackEvent
@@ -30,7 +29,7 @@ class TracedVideo:
 
 @dataclass(frozen=True)
 class Trace:
-    """All that was decided on the way, enough to make the same masks again without the language model.
+    """Every decision of a run, enough to compute the same masks again without the language model.
 
     Attributes:
         version: version of this package that wrote it.
@@ -43,7 +42,7 @@ class Trace:
         seed_masks: frame index -> one mask per object, for masks and prompts that were given; empty otherwise.
         settings: every setting that shapes the masks.
         models: models and their revisions.
-        anchors: further frames that were answered for, and what was answered.
+        anchors: further frames that stage 2 answered for, with its answers.
         events: cuts, and objects lost, found again or drifting, in order of frames.
     """
 
@@ -62,11 +61,14 @@ class Trace:
 
     def to_json(self) -> str:
         """Return the canonical JSON text: equal traces give equal bytes. Raises InvalidDocument: a setting is no plain value."""
-        return to_json({"schema": TRACE_SCHEMA, **vars(self)})
+        return to_json(self._document())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the trace as plain data, exactly as its JSON reads."""
-        return json.loads(self.to_json())
+        return to_plain(self._document())
+
+    def _document(self) -> dict[str, object]:
+        return {"schema": TRACE_SCHEMA, **vars(self)}
 
     @classmethod
     def from_dict(cls, value: object, where: str = "") -> Trace:
@@ -78,7 +80,7 @@ class Trace:
             for k, rle in enumerate(masks):
                 place = at(root, f"seed_masks.{index}[{k}]")
                 if check_rle(rle, place)["size"] != [*trace.video.size[::-1]] or index >= trace.video.num_frames:
-                    raise InvalidDocument("A mask does not fit the video", where=place, why=f"it is {rle['size']} in frame {index}")
+                    raise InvalidDocument("a mask does not fit the video", where=place, why=f"it is {rle['size']} in frame {index}")
         return trace
 
     @classmethod
@@ -90,7 +92,7 @@ class Trace:
 def _check_video(video: TracedVideo, root: str) -> None:
     if video.num_frames < 1 or min(video.size) < 1:
         why = f"{video.num_frames} frames of {video.size[0]} x {video.size[1]}"
-        raise InvalidDocument("No such video can be", where=at(root, "video"), why=why)
+        raise InvalidDocument("no video has this size", where=at(root, "video"), why=why)
 
 
 def _check_keyframes(pick: KeyframePick | None, num_frames: int, root: str) -> None:
@@ -99,4 +101,4 @@ def _check_keyframes(pick: KeyframePick | None, num_frames: int, root: str) -> N
     frames = (*pick.segment, pick.target_frame, *pick.key_frames, *pick.reference_frames)
     if pick.num_frames != num_frames or not all(0 <= index < num_frames for index in frames) or pick.segment[0] > pick.segment[1]:
         why = f"the video has {num_frames} frames, the key frames reach from {min(frames)} to {max(frames)} of {pick.num_frames}"
-        raise InvalidDocument("The key frames do not fit the video", where=at(root, "keyframes"), why=why)
+        raise InvalidDocument("the key frames do not fit the video", where=at(root, "keyframes"), why=why)

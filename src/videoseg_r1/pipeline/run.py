@@ -6,18 +6,14 @@ Not here: the work itself (`segmenter`), what is handed out at the end (`output.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from videoseg_r1.masks import MaskSpool, Rle
 from videoseg_r1.stages.protocols import Reasoner
-from videoseg_r1.types import Anchor, BoolMask, KeyframePick, Reasoning, TrackEvent
+from videoseg_r1.types import Anchor, BoolMask, KeyframePick, Progress, Reasoning, TrackEvent
 from videoseg_r1.video import Video
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (stage, frames done, frames in all); stages are "sample", "reason", "seed", "propagate" and "check"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ behind the stages (`presets.table`), files that are written (`output.save`), man
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,18 +18,18 @@ import numpy as np
 
 from videoseg_r1._version import __version__
 from videoseg_r1.config import Limits
-from videoseg_r1.documents import to_json
+from videoseg_r1.documents import to_plain
 from videoseg_r1.errors import InvalidDocument, InvalidPrompt
 from videoseg_r1.masks import MaskSpool, decode, encode
 from videoseg_r1.output.render import overlay
 from videoseg_r1.output.result import SegmentationResult, Track
 from videoseg_r1.output.trace import Trace, TracedVideo
 from videoseg_r1.pipeline.corrections import checked_frames, corrected, worst_frame
-from videoseg_r1.pipeline.run import Carried, Progress, Run
+from videoseg_r1.pipeline.run import Carried, Run
 from videoseg_r1.pipeline.seed_input import Given, as_masks, check_cue
 from videoseg_r1.prompts import clean_query
 from videoseg_r1.stages.protocols import Checker, Context, Follower, HasNotes, Propagator, Reasoner, Sampler, Segmenter
-from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, TrackEvent
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, Progress, TrackEvent
 from videoseg_r1.video import OnCorrupt, Source, Video, open_video
 
 Stage = TypeVar("Stage")
@@ -329,7 +328,7 @@ class VideoSegmenter:
         for name, written, found in (
             ("video", trace.video, here),
             ("preset", trace.preset, self.preset),
-            ("settings", json.loads(to_json(trace.settings)), json.loads(to_json(self.stages.settings))),
+            ("settings", to_plain(trace.settings), to_plain(self.stages.settings)),
         ):
             if written != found:
                 raise InvalidDocument(

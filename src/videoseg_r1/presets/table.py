@@ -5,15 +5,12 @@ Not here: how the stages of a row are put together (`lite`, `chat`), the ways to
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from videoseg_r1.chat.base import Chat
 from videoseg_r1.config import Extensions, Limits
-from videoseg_r1.errors import InvalidConfig, UnknownName
-from videoseg_r1.models.weights import PRESET_MODELS
+from videoseg_r1.errors import InvalidConfig, unknown_name
 from videoseg_r1.pipeline.segmenter import VideoSegmenter
 from videoseg_r1.presets.chat import ChatMaker, StagesMaker, chat_stages, endpoint_chat, local_chat, sam2_segmenter
 from videoseg_r1.presets.lite import FEATURES, LANGUAGE, READER, SALIENCY, SENTENCES, lite_matcher_stages, lite_segmenter, lite_stages
@@ -79,7 +76,8 @@ def load(
     """
     row = preset_of(preset)
     name = row.propagator if propagator is None else propagator
-    _check_name("propagator", name, PROPAGATORS)
+    if name not in PROPAGATORS:
+        raise unknown_name("propagator", name, PROPAGATORS)
     carrier = PROPAGATORS[name]
     if device not in ("auto", "cpu") and not (row.on_gpu or carrier.on_gpu):
         raise InvalidConfig(f"the preset {preset} does not run on this device", where=device, fix="use auto or cpu")
@@ -94,7 +92,8 @@ def load(
 
 def preset_of(name: str) -> Preset:
     """Return the row of a preset. Raises UnknownName."""
-    _check_name("preset", name, PRESETS)
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]
 
 
@@ -107,15 +106,14 @@ def chat_of(preset: str, device: str = "auto") -> Chat:
     return row.chat(device)
 
 
-def _paper_scale(preset: str, summary: str, memory_gib: float) -> Preset:
-    """Return the row of a vision-language model with SAM 2.1 Large and XMem; its models are those of `PRESET_MODELS`."""
-    language, segmenter, _ = PRESET_MODELS[preset]
+def _paper_scale(language: str, summary: str, memory_gib: float) -> Preset:
+    """Return the row of a vision-language model, a name of `MODELS`, with SAM 2.1 Large and XMem."""
     chat = local_chat(language)
     return Preset(
         summary,
         chat_stages(chat, sam2_segmenter),
         "xmem",
-        (card_of("voting and reasoning", language), card_of("masks", segmenter)),
+        (card_of("voting and reasoning", language), card_of("masks", "sam2.1-large")),
         memory_gib,
         chat,
     )
@@ -144,8 +142,8 @@ PRESETS: dict[str, Preset] = {
         on_gpu=False,
         sampler=_SEVERAL,
     ),
-    "3b": _paper_scale("3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
-    "7b": _paper_scale("7b", "the paper's: Qwen2.5-VL 7B, SAM 2.1 Large, XMem", 22),
+    "3b": _paper_scale("qwen2.5-vl-3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
+    "7b": _paper_scale("qwen2.5-vl-7b", "the paper's: Qwen2.5-VL 7B, SAM 2.1 Large, XMem", 22),
     "qwen3-vl-2b": _paper_scale("qwen3-vl-2b", "Qwen3-VL 2B, SAM 2.1 Large, XMem", 10),
     "qwen3-vl-4b": _paper_scale("qwen3-vl-4b", "Qwen3-VL 4B, SAM 2.1 Large, XMem", 14),
     "qwen3-vl-8b": _paper_scale("qwen3-vl-8b", "Qwen3-VL 8B, SAM 2.1 Large, XMem", 24),
@@ -159,11 +157,3 @@ PRESETS: dict[str, Preset] = {
         on_gpu=False,
     ),
 }
-
-
-def _check_name(kind: str, name: str, known: Iterable[str]) -> None:
-    names = list(known)
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UnknownName(f"no such {kind}", where=name, fix=f"{hint}known are {', '.join(names)}")

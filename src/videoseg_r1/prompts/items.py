@@ -1,4 +1,4 @@
-"""One object of an answer read as a cue. The values are what JSON gave: anything at all, with every number a float."""
+"""Reads one object of an answer as a cue. Its values are decoded JSON and may be of any type; every number is a float."""
 
 from __future__ import annotations
 

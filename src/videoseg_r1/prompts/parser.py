@@ -1,4 +1,4 @@
-"""Replies read: `Reasoning` with every repair noted, or `ParseFailure`; never an exception for anything a model wrote.
+"""The parser of replies: it returns `Reasoning`, with every repair noted, or `ParseFailure`, and raises nothing for what a model wrote.
 
 Two modes. "strict" reads the first `<answer>` as a JSON list and takes coordinates as they are, so that a reward is paid for what
 was written; an object that cannot be read keeps its place as an empty cue. "lenient" is for inference: the last `<answer>`, or
@@ -19,8 +19,8 @@ from itertools import islice
 from typing import Literal, TypeAlias, cast
 
 from videoseg_r1.prompts.items import read_cue
-from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, CANONICAL, MAX_ANSWER_CHARS, MAX_OBJECTS, THINK, THINK_END, Size, pixels_per_unit
-from videoseg_r1.types import Cue, Reasoning
+from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, MAX_ANSWER_CHARS, MAX_OBJECTS, THINK, THINK_END, pixels_per_unit
+from videoseg_r1.types import CANONICAL, Cue, Reasoning, Size
 
 Mode: TypeAlias = Literal["lenient", "strict"]
 FailureKind: TypeAlias = Literal["empty", "no_answer", "too_long", "too_deep", "bad_json", "not_a_list", "no_usable_object"]

@@ -1,4 +1,4 @@
-"""Queries as they come from a user, made fit for a prompt. The meaning is left alone: case and end marks stay as written."""
+"""Prepares the queries of users for prompts. The wording stays: case and punctuation are kept as written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import logging
 import re
 import unicodedata
 
+from videoseg_r1.config import MAX_QUERY_CHARS
 from videoseg_r1.errors import InvalidQuery
-
-MAX_QUERY_CHARS = 512
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _TAG = re.compile(r"<([^<>‹›\s]{1,64})>")

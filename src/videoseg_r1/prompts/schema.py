@@ -8,15 +8,9 @@ The paper names a box, a central point and a negative point (labels 1 and 0); th
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from videoseg_r1.errors import InvalidConfig
+from videoseg_r1.types import Size
 
-Size: TypeAlias = tuple[int, int]
-"""(width, height) in pixels."""
-
-CANONICAL: Size = (840, 840)
-"""The grid in which replies are written and rewards are measured (VisionReasoner's)."""
 MAX_ANSWER_CHARS = 100_000
 """About ten times what `MAX_OBJECTS` objects need. Longer answers are refused unread, which bounds the cost of any reply."""
 MAX_OBJECTS = 120

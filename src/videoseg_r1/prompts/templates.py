@@ -12,9 +12,8 @@ import string
 from dataclasses import dataclass
 
 from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.prompts.schema import CANONICAL, Size
 from videoseg_r1.prompts.writer import format_answer
-from videoseg_r1.types import Box, Cue, Point
+from videoseg_r1.types import CANONICAL, Box, Cue, Point, Size
 
 
 @dataclass(frozen=True, slots=True)

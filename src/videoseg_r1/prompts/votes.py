@@ -1,6 +1,6 @@
-"""What chat models answer to questions for numbers: the sampler's two, the self-check, and ratings.
+"""Parsers of replies that are numbers: interval and position votes, the self-check, and ratings.
 
-The numbers are handed on as they were written, in percent or as fractions, in order or not: whoever asked has the rules for that.
+The numbers are returned as they were written, in percent or as fractions, in order or not; the caller interprets them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cues written as a reply: what a reasoner that is not a chat model hands to the parser, and what training samples are made of."""
+"""Writes cues as a reply, for reasoners that are not chat models and for training samples."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.prompts.queries import neutralize_tags
-from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, CANONICAL, THINK, THINK_END, Size, pixels_per_unit
-from videoseg_r1.types import Box, Cue, Point
+from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, THINK, THINK_END, pixels_per_unit
+from videoseg_r1.types import CANONICAL, Box, Cue, Point, Size
 
 _Item: TypeAlias = dict[str, list[int] | list[list[int]]]
 

@@ -1,4 +1,4 @@
-"""Rewards of reinforcement learning: a completion and the truth in, a number and everything it is made of out.
+"""Rewards for reinforcement learning: they score a completion against the truth and return the number with all its parts.
 
 The terms are VisionReasoner's and VideoSeg-R1's, measured in the canonical 840 x 840 frame; docs/rewards.md lists each with its
 formula, its switch and its source. Pure functions, no torch, no trainer: `score` serves any engine, `trl_reward` and

@@ -1,4 +1,4 @@
-"""Rewards in the shape that trainers call: plain lists, TRL, verl. No trainer is imported.
+"""Adapters to the reward interfaces of trainers: plain lists, TRL, verl. No trainer is imported.
 
 The length factor multiplies the sum of all terms, so the terms cannot be separate functions of a trainer that adds them up: there
 is one function, and its parts are logged. Not here: normalising a model family's completions, and the trainers' settings.
@@ -39,7 +39,7 @@ def score_batch(
     Raises: ShapeMismatch: not one truth per completion.
     """
     if len(completions) != len(truths):
-        raise ShapeMismatch("Every completion needs its truth", where=_NAME, why=f"{len(completions)} completions, {len(truths)} truths")
+        raise ShapeMismatch("every completion needs its truth", where=_NAME, why=f"{len(completions)} completions, {len(truths)} truths")
     lengths = [count_tokens(think_span(text)) if count_tokens else None for text in completions]
     return [
         score(text, truth, config, num_think_tokens=length, coord_size=coord_size)
@@ -83,16 +83,16 @@ def trl_reward(config: RewardConfig = DEFAULT, *, count_tokens: CountTokens | No
 def check_rewards(name: str, rewards: Sequence[float], num_completions: int) -> list[float]:
     """Return the rewards of the function called `name`, every one a finite number.
 
-    A trainer masks NaN without a word, and the run goes on with fewer samples than it says.
+    A trainer masks NaN silently, and the run goes on with fewer samples than it reports.
     Raises: ShapeMismatch: not one reward per completion. InputError: one is not finite.
     """
     if len(rewards) != num_completions:
         raise ShapeMismatch(
-            "A reward function must return one number per completion", where=name, why=f"{len(rewards)}, not {num_completions}"
+            "a reward function must return one number per completion", where=name, why=f"{len(rewards)}, not {num_completions}"
         )
     for sample, reward in enumerate(rewards):
         if not math.isfinite(reward):
-            raise InputError("A reward is not a finite number", where=f"{name}, sample {sample}", why=f"it is {reward}")
+            raise InputError("a reward is not a finite number", where=f"{name}, sample {sample}", why=f"it is {reward}")
     return list(rewards)
 
 
@@ -125,7 +125,7 @@ def _text_of(completion: object, sample: int) -> str:
         case str(text) | [*_, {"content": str(text)}]:
             return text
         case _:
-            raise InputError("A completion has no text", where=f"{_NAME}, sample {sample}", why=f"it is a {type(completion).__name__}")
+            raise InputError("a completion has no text", where=f"{_NAME}, sample {sample}", why=f"it is a {type(completion).__name__}")
 
 
 def _parts(scored: Sequence[RewardBreakdown], config: RewardConfig) -> dict[str, list[float]]:

@@ -1,4 +1,7 @@
-"""Which terms count, how much, and where the papers leave a choice. Not here: the terms themselves (`form`, `matching`, `scoring`)."""
+"""The settings of the reward: weights of the terms, and the choices that the papers leave open.
+
+Not here: the terms themselves (`form`, `matching`, `scoring`).
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,14 @@ class RewardConfig:
 
     Attributes:
         weights: of the terms. Without a weight for `negative_point`, the answer's format asks for no negative points either.
-        thinking: False for completions that are not to think: no pay for the thinking's format, no penalty for length.
+        thinking: False for completions that should not think: the thinking's format earns nothing, and length costs nothing.
         beta: what a thinking token beyond the budget takes off the factor s (eq. 7); 0 turns the penalty off.
         floor: the least s. Above 0, so that of two overlong answers the better one still gets more.
         budget: thinking tokens that are free of charge for a medium sample, and for a truth that names no budget.
-        min_think_tokens: with fewer, the thinking's format is not paid; at 0 an empty thought is paid in full, as in VisionReasoner.
+        min_think_tokens: with fewer, the thinking's format earns nothing; at 0 empty thinking earns all of it, as in VisionReasoner.
         point_distance: VisionReasoner's code measures "euclidean", its paper says "l1".
         strict_parse: one malformed object voids the accuracy of all and ends the count of the answer's format, as in VisionReasoner.
-        allow_empty: [] is an answer: its form is paid in full, and where there is no target so are accuracy and negative point.
+        allow_empty: [] is an answer: its format earns all of its reward, and where there is no target so do accuracy and negative point.
     Raises: InvalidConfig: a number out of range.
     Source: values of beta, floor and budget are ours (algorithm.md B.5), the paper does not give them.
     """
@@ -66,7 +69,7 @@ class RewardConfig:
         wrong = [name for name, good in ranges.items() if not good]
         if wrong:
             fix = "weights, beta, budget and min_think_tokens are at least 0, floor is above 0 and at most 1"
-            raise InvalidConfig("A setting of the reward is out of range", where=", ".join(wrong), fix=fix)
+            raise InvalidConfig("a setting of the reward is out of range", where=", ".join(wrong), fix=fix)
 
 
 DEFAULT = RewardConfig()

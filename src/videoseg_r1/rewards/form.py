@@ -1,4 +1,4 @@
-"""What a completion's form earns, whatever it says: tags, keys, repetition. Not here: coordinates (`matching`)."""
+"""The terms for the form of a completion, independent of its content: tags, keys, repetition. Not here: coordinates (`matching`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _JUNCTION = re.compile(rf"{THINK_END}\s*{ANSWER}")
 def think_span(text: str) -> str:
     """Return the part of a completion whose tokens are charged.
 
-    It lies between the first `<think>` and the last `</think>`, so that closing the thought early hides nothing; without an end it
+    It lies between the first `<think>` and the last `</think>`, so that closing the thinking early hides nothing; without an end it
     is everything after `<think>`, without a beginning the whole text, so that leaving out tags does not pay.
     Source: the paper charges "reasoning tokens"; these rules are ours (algorithm.md B.5).
     """
@@ -28,7 +28,7 @@ def think_span(text: str) -> str:
 def thinking_format(text: str) -> float:
     """Return 1.0 if the text is `<think>any</think><answer>any</answer>`, blanks between the two allowed and nothing around them.
 
-    Source: VisionReasoner's code, algorithm.md A.1; an empty thought passes.
+    Source: VisionReasoner's code, algorithm.md A.1; empty thinking passes.
     """
     if not text.startswith(THINK) or not text.endswith(ANSWER_END):
         return 0.0
@@ -45,7 +45,7 @@ def non_repeat(text: str) -> float:
 
 
 def answer_format(items: Sequence[object], *, negatives: bool, strict_parse: bool) -> float:
-    """Return in 0..2 how much of what is asked for the objects hold, on average; whether it is of use is not looked at.
+    """Return in 0..2 how many of the required parts the objects have, on average; whether the values make sense is not checked.
 
     Args:
         items: the objects of the answer, as JSON gave them.

@@ -1,4 +1,4 @@
-"""Predicted objects against true ones: which belongs to which, and how well they agree.
+"""Matches predicted objects to true ones and measures how well they agree.
 
 Boxes here are as replies write them: corners are pixels and belong to the box, so a width is x2 - x1 + 1.
 Not here: reading an answer (`prompts`), points beside the objects (`truth`).

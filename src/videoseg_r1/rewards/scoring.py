@@ -1,4 +1,4 @@
-"""One completion scored: every term, their weighted sum, and what the length of the thinking leaves of it.
+"""Scores one completion: every term, their weighted sum, and the factor for the length of the thinking.
 
 Not here: counting tokens (`num_think_tokens` is the caller's; words stand in for it), and anything that compares completions.
 """
@@ -27,7 +27,7 @@ Segment: TypeAlias = Callable[[Sequence[Cue]], BoolMask]
 
 @dataclass(frozen=True, slots=True)
 class RewardBreakdown:
-    """A reward and what it is made of.
+    """A reward and its parts.
 
     Attributes:
         terms: value of each term, before weights. A term beyond the paper that has no weight is not measured and 0.

@@ -1,4 +1,7 @@
-"""Rewards for the sampler's votes, beyond the paper: an interval, a frame. Not here: reading a vote (`prompts`, `sampler.to_frames`)."""
+"""Rewards for the sampler's votes, an interval and a frame. They go beyond the paper.
+
+Not here: reading a vote (`prompts`, `stages.sampling`).
+"""
 
 from __future__ import annotations
 

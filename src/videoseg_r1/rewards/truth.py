@@ -1,11 +1,10 @@
-"""What a completion is measured against: boxes, points and the mask of the targets on the target frame, in the canonical frame.
+"""The ground truth for a completion: boxes, points and the mask of the targets on the target frame, in the canonical frame.
 
 Not here: the choice of the target frame, and the budget's derivation from the difficulty.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from videoseg_r1.documents import build, to_json
+from videoseg_r1.documents import build, to_plain
 from videoseg_r1.errors import InvalidDocument, ShapeMismatch
 from videoseg_r1.masks import Rle, box_of, center_of, check_rle, encode, resize_mask, union_of
 from videoseg_r1.masks.geometry import RING_PX
@@ -57,11 +56,11 @@ class Truth:
         elif self.budget is not None and self.budget < 0:
             why = f"the budget is {self.budget}"
         if why:
-            raise InvalidDocument("Not a truth to score against", why=why, fix="make it with truth_of")
+            raise InvalidDocument("this is not a ground truth to score against", why=why, fix="make it with truth_of")
 
     def to_dict(self) -> dict[str, object]:
         """Return plain lists, numbers and text, for a column of a data set."""
-        return cast("dict[str, object]", json.loads(to_json(self)))
+        return cast("dict[str, object]", to_plain(self))
 
     @classmethod
     def from_dict(cls, value: object, where: str = "") -> Truth:
@@ -113,7 +112,7 @@ def truth_of(masks: BoolMask, *, point: PointOf = "peak", budget: int | None = N
     Source: VisionReasoner's scaling, algorithm.md A.3; a centroid is our reading of the paper's "central point".
     """
     if masks.ndim != 3 or 0 in masks.shape[1:]:
-        raise ShapeMismatch("The masks of a truth must be (number, height, width)", why=f"their shape is {masks.shape}")
+        raise ShapeMismatch("the masks of a truth must be (number, height, width)", why=f"their shape is {masks.shape}")
     height, width = masks.shape[1:]
     scale = CANONICAL[0] / width, CANONICAL[1] / height
     seen = [mask for mask in masks if mask.any()][:MAX_OBJECTS]

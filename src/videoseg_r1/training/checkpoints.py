@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from videoseg_r1.errors import ModelError, OutputError
+from videoseg_r1.errors import ModelError
+from videoseg_r1.files import output_errors
 from videoseg_r1.models.pretrained import Network
 
 _NAME = re.compile(r"checkpoint-(\d+)")
-_PARTIAL = ".partial-"
+_PARTIAL = ".partial-"  # a fixed name, unlike that of `files.staged`: every process of a run writes into the same folder
 _PICKLED = "training_args.bin"
 
 
@@ -74,16 +75,13 @@ class AtomicCheckpoints:
         if main:
             shutil.rmtree(partial, ignore_errors=True)
         self.accelerator.wait_for_everyone()
-        try:
+        with output_errors("a checkpoint cannot be written", folder, fix="free some space and go on with --resume"):
             write()
             self.accelerator.wait_for_everyone()
             if main:
                 (partial / _PICKLED).unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
                 partial.rename(folder)
-        except OSError as error:
-            fix = "free some space and go on with --resume"
-            raise OutputError("a checkpoint cannot be written", where=str(folder), why=error.strerror or str(error), fix=fix) from error
         self.accelerator.wait_for_everyone()
 
 

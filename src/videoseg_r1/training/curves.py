@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from videoseg_r1.errors import OutputError
+from videoseg_r1.files import write_whole
 
 STEP, SECONDS = "step", "seconds"
 _FIRST = (STEP, SECONDS, "loss", "reward", "reward_std", "kl", "completions/mean_length", "grad_norm", "learning_rate")
@@ -51,12 +52,8 @@ class Curve(TrainerCallback):
         self._write(names, [*rows, {name: row.get(name, "") for name in names}])
 
     def _write(self, names: list[str], rows: list[dict[str, Any]]) -> None:
-        part = self._path.with_name(f".{self._path.name}.part")
-        try:
-            with part.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, names, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
-            part.replace(self._path)
-        except OSError as error:
-            raise OutputError("the curve cannot be written", where=str(self._path), why=error.strerror or str(error)) from error
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self._path, text.getvalue(), "the curve cannot be written")

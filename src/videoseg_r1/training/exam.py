@@ -18,6 +18,7 @@ from videoseg_r1.chat.base import Message
 from videoseg_r1.difficulty import token_budget
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidConfig
+from videoseg_r1.files import write_whole
 from videoseg_r1.lite.reader.base import reasoning_prompt
 from videoseg_r1.lite.reader.text_chat import turns
 from videoseg_r1.masks.geometry import iou
@@ -28,7 +29,7 @@ from videoseg_r1.rewards.matching import MIN_IOU
 from videoseg_r1.training.examples import without_thinking
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import Recipe
-from videoseg_r1.training.run import finals, write_whole
+from videoseg_r1.training.run import finals
 from videoseg_r1.training.shared_prefix.rollouts import compact, draw
 from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
 
@@ -67,7 +68,7 @@ def examine_run(recipe: Recipe, out: Path, num: int) -> dict[str, Any]:
         learner = load_learner(recipe, finals(recipe, out)[:number])
         report[name] = {split: summary(examine(learner, split, num, recipe.reward)) for split in ("val", "ood")}
         report[name]["shuffled"] = summary(examine(learner, "val", num, recipe.reward, shuffled=True))
-    write_whole(out / "exam.json", to_json(report))
+    write_whole(out / "exam.json", to_json(report), "the report of the exam cannot be written")
     return report
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from videoseg_r1.documents import to_json
-from videoseg_r1.errors import InvalidConfig, OutputError
+from videoseg_r1.errors import InvalidConfig
+from videoseg_r1.files import write_whole
 from videoseg_r1.training.recipe import WORLD, Recipe
 
 _PORT = 29500
@@ -46,14 +47,8 @@ def write_launch(recipe: Recipe, source: str, out: Path, *, num_gpus: int, num_n
     if recipe.scale.zero:
         files["deepspeed.json"] = to_json(deepspeed_config(recipe.scale.zero))
     paths = [folder / name for name in sorted(files)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            part = path.with_name(f".{path.name}.part")
-            part.write_text(files[path.name], encoding="utf-8")
-            part.replace(path)
-    except OSError as error:
-        raise OutputError("the configuration cannot be written", where=str(folder), why=error.strerror or str(error)) from error
+    for path in paths:
+        write_whole(path, files[path.name], "the configuration cannot be written")
     return Launch(tuple(paths), tuple(_commands(recipe, source, out, num_nodes, changes)), tuple(_notes(recipe, num_gpus, num_nodes)))
 
 

@@ -7,7 +7,6 @@ Not here: what the values do (`run`, `trainers`), settings of the reward (`rewar
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -16,10 +15,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from videoseg_r1.datasets.registry import dataset_for
+from videoseg_r1.datasets.registry import names_for
 from videoseg_r1.difficulty.levels import BudgetMode
 from videoseg_r1.documents import at, build
-from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound
+from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound, name_hint, unknown_name
 from videoseg_r1.rewards import RewardConfig, Terms
 
 Table: TypeAlias = dict[str, Any]
@@ -94,8 +93,9 @@ class Data:
     seen_every: int
 
     def __post_init__(self) -> None:
-        if self.source != WORLD:
-            dataset_for("training", self.source)
+        known = (WORLD, *names_for("training"))
+        if self.source not in known:
+            raise unknown_name("data to train on", self.source, known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,9 +300,7 @@ def _check_keys(kind: Any, table: object, place: str) -> None:
     hints = typing.get_type_hints(kind)
     for key, value in cast("Mapping[str, object]", table).items():
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            fix = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}"
-            raise InvalidDocument("An unknown key", where=at(place, key), fix=fix)
+            raise InvalidDocument("An unknown key", where=at(place, key), fix=name_hint(key, hints))
         for inner in (hints[key], *typing.get_args(hints[key])):
             if dataclasses.is_dataclass(inner) or inner is Terms:
                 _check_keys(inner, value, at(place, key))

@@ -12,12 +12,13 @@ from statistics import fmean
 from typing import Any
 
 from videoseg_r1.errors import InvalidConfig
+from videoseg_r1.files import write_whole
 from videoseg_r1.lite.reader.weights_delta import pack_adapter, pack_learned
 from videoseg_r1.models.pretrained import load_network
 from videoseg_r1.training.curves import SECONDS, STEP, read_curve
 from videoseg_r1.training.network import load_learner, source_folder
 from videoseg_r1.training.recipe import Recipe, StageName
-from videoseg_r1.training.run import CURVE, finals, write_whole
+from videoseg_r1.training.run import CURVE, finals
 
 _OF_EXAMPLES = ("batch_size", "learning_rate")
 _COLUMNS = {"sft": "loss", "refine": "loss", "grpo": "reward"}
@@ -60,7 +61,7 @@ def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) ->
         path = out / _ADAPTERS[stage]
         pack_adapter(adapter, recipe.model.alpha / recipe.model.rank, path, about | {"stages": " ".join(thin[:number])})
         written += [] if path in written else [path]
-    write_whole(out / "reader.md", card(recipe, out, exam))
+    write_whole(out / "reader.md", card(recipe, out, exam), "the description of the model cannot be written")
     return [*written, out / "reader.md"]
 
 

@@ -12,27 +12,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from videoseg_r1.documents import read_json, to_json
-from videoseg_r1.errors import InvalidConfig, OutputError, OutputExists
+from videoseg_r1.errors import InvalidConfig, OutputExists
+from videoseg_r1.files import write_whole
 from videoseg_r1.training.checkpoints import latest
 from videoseg_r1.training.recipe import Recipe, StageName
+from videoseg_r1.types import Progress
 
 FINAL, CURVE = "final", "curve.csv"
 _RECIPE = "recipe.json"
 _MAY_CHANGE = ("steps", "save_steps", "log_steps", "keep", "tracker")
 
 
-def train(recipe: Recipe, out: Path, *, resume: bool = False, progress: Callable[[str, int, int], None] | None = None) -> Path:
+def train(recipe: Recipe, out: Path, *, resume: bool = False, progress: Progress | None = None) -> Path:
     """Carry out a recipe. Returns the folder with the weights of the last stage.
 
     Args:
         out: folder of the run.
         resume: go on from the last whole checkpoint in it; with nothing in it, start.
-        progress: called with the stage, steps done and steps in all.
+        progress: see `Progress`.
     Raises: OutputExists: there is a run, and it is not to be resumed. InvalidConfig: it is a run of another recipe, or the recipe
         cannot be run here. ModelError: weights are missing, or training diverged. OutputError: the folder cannot be written.
     """
@@ -65,9 +67,7 @@ def last_rows(recipe: Recipe, out: Path) -> dict[str, dict[str, float]]:
     return {name: {key: float(value) for key, value in row.items() if value} for name, row in rows.items()}
 
 
-def _run_stage(
-    recipe: Recipe, name: StageName, folder: Path, earlier: Sequence[Path], progress: Callable[[str, int, int], None] | None
-) -> None:
+def _run_stage(recipe: Recipe, name: StageName, folder: Path, earlier: Sequence[Path], progress: Progress | None) -> None:
     from transformers import PrinterCallback
 
     from videoseg_r1.training.checkpoints import OwnRhythm
@@ -88,14 +88,14 @@ def _run_stage(
     trainer.save_whole(folder / FINAL)
 
 
-def _told(name: str, progress: Callable[[str, int, int], None]) -> Any:
+def _told(name: str, progress: Progress) -> Any:
     from transformers import TrainerCallback
 
-    class Progress(TrainerCallback):
+    class Reported(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             progress(name, state.global_step, state.max_steps)
 
-    return Progress()
+    return Reported()
 
 
 def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
@@ -109,18 +109,7 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
         if changed:
             fix = f"go on with the recipe it was started with; {', '.join(_MAY_CHANGE)} may change"
             raise InvalidConfig("the run was started with another recipe", where=str(path), why=", ".join(changed), fix=fix)
-    write_whole(path, document)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file of a run, and its folder, so that it is whole or not there. Raises OutputError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part-{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError("the run cannot be written", where=str(path), why=error.strerror or str(error)) from error
+    write_whole(path, document, "the run cannot be written")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> set[str]:

@@ -25,7 +25,7 @@ _CHUNK_BYTES = 256 << 20
 class Video(ABC):
     """Frames in order, by index, forwards and backwards; a context manager that frees what it opened.
 
-    Iterating starts at frame 0 every time, also for sources that can be consumed only once.
+    Every iteration starts at frame 0, also over sources that can be consumed only once.
     """
 
     _closed = False
@@ -90,7 +90,7 @@ class Video(ABC):
         return self._backward(start, stop) if reverse else self._forward(start, stop)
 
     def _backward(self, start: int, stop: int | None) -> Iterator[Frame]:
-        """Decode chunk by chunk from the end. A chunk is short enough for memory, whatever the distance of keyframes."""
+        """Decode chunk by chunk from the end. The length of a chunk is bounded by memory, not by the distance of keyframes."""
         end = self.num_frames if stop is None else min(stop, self.num_frames)
         frame_bytes = 3 * self.info.width * self.info.height
         chunk = max(1, min(_CHUNK_FRAMES, _CHUNK_BYTES // frame_bytes))

@@ -1,8 +1,8 @@
 """Open one container file with PyAV, check its header, and decode pictures in order.
 
 Before FFmpeg sees a file its format is fixed by `sniff`; format and protocol whitelists keep it from opening anything else. Header
-values are hints: they are checked against the limits before decoding, and the decoded pictures are checked again. What is not covered:
-MPEG-TS has no header, so there FFmpeg decodes a picture to learn its size before the limit on pixels can apply.
+values are hints: they are checked against the limits before decoding, and the decoded pictures are checked again. One gap remains:
+MPEG-TS has no header, so FFmpeg decodes a picture to learn its size before the limit on pixels can apply.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Header:
 
 
 def open_container(path: Path, kind: Container, limits: Limits) -> InputContainer:
-    """Open a file of a sniffed format. Nothing is decoded here but what FFmpeg needs to probe the streams.
+    """Open a file of a sniffed format. Only what FFmpeg needs to probe the streams is decoded here.
 
     Raises: CorruptVideo: the file cannot be opened as what it claims to be. LimitExceeded: too many streams.
     """
@@ -140,8 +140,8 @@ def picture_notes(picture: VideoFrame, stream: VideoStream) -> tuple[str, ...]:
 class Pictures:
     """The decoded pictures of a stream, from where the container stands, in presentation order.
 
-    Iteration ends at the end of the stream or at the first damage; `damage` then says what was wrong. Errors before the first picture
-    are no damage as long as no keyframe has come: recordings of broadcasts begin in the middle of a group of pictures.
+    Iteration ends at the end of the stream or at the first damage; `damage` then says what is wrong. Errors before the first picture
+    do not count while no keyframe has come: recordings of broadcasts begin in the middle of a group of pictures.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, path: Path, limits: Limits) -> None:

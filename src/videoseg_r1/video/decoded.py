@@ -1,4 +1,4 @@
-"""What videos that must be decoded share: a small cache of frames, and what happens when the data is damaged."""
+"""The common base of videos that must be decoded: a small cache of frames, and the policy for damaged data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CACHE_BYTES = 64 << 20
 
 
 class DecodedVideo(Video):
-    """A video behind a decoder. Stages read the same few frames again and again, so the last ones read are kept, up to 64 MiB."""
+    """A video that is decoded on demand. Stages read the same few frames repeatedly, so the latest ones are cached, up to 64 MiB."""
 
     def __init__(self, info: VideoInfo, on_corrupt: OnCorrupt) -> None:
         self._info, self._on_corrupt = info, on_corrupt

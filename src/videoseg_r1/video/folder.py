@@ -1,4 +1,4 @@
-"""Folders of frames, one picture file each, as data sets and annotation tools keep them.
+"""Folders of frames, one picture file per frame, as data sets and annotation tools store them.
 
 Orientation tags are ignored here, as the masks of data sets are drawn over stored pixels.
 """
@@ -124,10 +124,10 @@ def _frame_files(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
         notes.append(f"{links} symbolic links in the folder are not followed")
     if doubles:
         notes.append(f"{doubles} pictures are left out, as another file has the same name with a different ending")
-    return sorted(chosen.values(), key=lambda file: (_natural_key(file.stem), file.name)), tuple(notes)
+    return sorted(chosen.values(), key=lambda file: (natural_key(file.stem), file.name)), tuple(notes)
 
 
-def _natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Numbers inside a name compare by value, the rest as text."""
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a key for sorting names in natural order: numbers inside them compare by value, the rest as text."""
     parts = re.split(r"([0-9]+)", name)
     return [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts]

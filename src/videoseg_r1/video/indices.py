@@ -1,4 +1,4 @@
-"""Which frames of a video stand for it: frames spread evenly, equal parts of a segment, and the reference frames of a target frame.
+"""Choices of frame indices: frames spread evenly, equal parts of a segment, and the reference frames for a target frame.
 
 Frames are counted from 0 and segments are inclusive. Source: algorithm.md B.8; the paper names the rules, the numbers are ours.
 """
@@ -10,9 +10,9 @@ import math
 
 
 def uniform(start: int, end: int, n: int) -> tuple[int, ...]:
-    """Return n different frames spread evenly over start..end, both ends among them; fewer when there are fewer (ours).
+    """Return n different frames spread evenly over start..end, both ends among them; fewer when there are fewer.
 
-    One frame is the middle one.
+    With n = 1 it is the middle frame. The paper does not say how frames are spread; this rule is ours.
     """
     last = end - start
     n = min(n, last + 1)

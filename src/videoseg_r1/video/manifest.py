@@ -1,6 +1,6 @@
-"""Manifests: what is to be done with many videos, as JSON lines such as {"video": "race.mp4", "query": "the runner", "id": "r1"}.
+"""Manifests: lists of questions about many videos, as JSON lines such as {"video": "race.mp4", "query": "the runner", "id": "r1"}.
 
-Not here: opening the videos, which may also turn out to be missing.
+Not here: opening the videos; whether they exist is found out then.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def read_manifest(path: str | Path) -> list[Item]:
     """Return the items of a manifest, at least one; blank lines are skipped.
 
     Paths are relative to the folder of the manifest. An item without a name is called by the number of its line, counted from 1.
-    Raises: SourceNotFound; InvalidDocument: naming the line that is wrong, or nothing is in it.
+    Raises: SourceNotFound; InvalidDocument: it names the line that is wrong, or says that the manifest is empty.
     """
     path = Path(path)
     try:

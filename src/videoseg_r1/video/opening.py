@@ -1,4 +1,4 @@
-"""`open_video`: one door for every kind of source."""
+"""`open_video`, which opens every kind of source: files, folders, photos, animations, arrays and iterators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell from the first bytes what a file is, whatever its name says.
+"""Recognise the format of a file by its first bytes; its name does not count.
 
 Only single-file formats of the list are accepted. Playlists and scripts (ffconcat, HLS, DASH, SDP), which would make a decoder open
 other files or the network, are refused by name before any library sees them.

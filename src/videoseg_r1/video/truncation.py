@@ -1,4 +1,4 @@
-"""Tell whether a file ends before its own structure says it does.
+"""Check whether a file ends before the end that its own structure states.
 
 Decoders often reach the end of a cut file without any complaint, so the outer structure is compared with the size on disk. Formats
 that do not state their length (live Matroska, JPEG) cannot be checked this way, nor can damage inside a complete file.

@@ -26,7 +26,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from videoseg_r1.errors import InvalidConfig, OutputError, OutputExists, ShapeMismatch, SourceNotFound, UnknownName, UsageError
+from videoseg_r1.errors import InvalidConfig, OutputError, OutputExists, ShapeMismatch, SourceNotFound, UsageError, unknown_name
 from videoseg_r1.video.audio import AudioCopy
 from videoseg_r1.video.base import DEFAULT_FPS
 
@@ -106,7 +106,7 @@ class VideoWriter:
     ) -> None:
         self._path = Path(path)
         if codec not in _RECIPES:
-            raise UnknownName("no such codec", where=repr(codec), fix=f"choose one of {', '.join(_RECIPES)}")
+            raise unknown_name("codec", codec, _RECIPES)
         if fps is not None and not (math.isfinite(fps) and fps > 0):
             raise InvalidConfig("fps must be a positive number", where="fps", why=f"it is {fps}")
         self._recipe, self._overwrite = _RECIPES[codec], overwrite
@@ -118,6 +118,7 @@ class VideoWriter:
         self._audio_from = None if audio_from is None else Path(audio_from)
         if self._audio_from is not None and not self._audio_from.is_file():
             raise SourceNotFound("there is no file to copy the sound from", where=str(audio_from))
+        # not `files.staged`: the writer lives for minutes, as an object, and ffmpeg wants the name before the first frame
         self._partial = self._path.absolute().with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
         self._container: OutputContainer | None = None
         self._audio: AudioCopy | None = None

@@ -1,4 +1,4 @@
-"""Stage 3b at the scale of the paper: XMem on the official weights, and the bounded store of frames that `lite/` shares with it."""
+"""XMem, the propagator of the paper (stage 3b), on the official weights, and the bounded store of frames that `lite` uses too."""
 
 from videoseg_r1.xmem.config import XMemConfig
 from videoseg_r1.xmem.core import InferenceCore

@@ -1,7 +1,7 @@
 """The rows of the memory: one per stored position, with its key, the values of every object, and how much it was used.
 
-Every row keeps its own key beside the values, and says for each object whether it has a value at all, so objects that come late or
-leave never shift anything. Storage is allocated ahead and grows by half when it is full; nothing is copied per frame.
+Every row keeps its own key beside the values and records for each object whether it has a value, so rows never move when an object
+comes late or leaves. Storage is allocated ahead and grows by half when it is full; nothing is copied per frame.
 Not here: which rows are kept (`memory`).
 """
 

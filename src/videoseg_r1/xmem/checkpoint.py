@@ -1,6 +1,6 @@
-"""Reading an official XMem checkpoint: which tensors it must hold, and every way in which a file can be wrong.
+"""Reads and checks an official XMem checkpoint: names, shapes and values of its tensors.
 
-Weights are data here: files are read with `weights_only=True` or as safetensors, nothing in them is executed, and nothing is
+Weights are treated as data: files are read with `weights_only=True` or as safetensors, nothing in them is executed, and nothing is
 downloaded. Not here: where a checkpoint comes from, and what is done with the tensors (`network`).
 
 Source: names and shapes of the 412 tensors are those of the XMem release (Cheng and Schwing 2022, MIT licence).
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from videoseg_r1.errors import ModelError, WeightsMissing
+from videoseg_r1.errors import ModelError, WeightsMissing, first_line
 
 KEY_DIM, VALUE_DIM, SENSORY_DIM = 64, 512, 64
 FEATURE_DIM = 1024
@@ -29,14 +29,14 @@ RESNET18_STAGES = (("layer1", 64, 2), ("layer2", 128, 2), ("layer3", 256, 2))
 EXPANSION = 4
 """Output over inner channels of a bottleneck."""
 
-Source: TypeAlias = str | Path | Mapping[str, torch.Tensor] | Mapping[str, npt.NDArray[np.generic]]
+CheckpointSource: TypeAlias = str | Path | Mapping[str, torch.Tensor] | Mapping[str, npt.NDArray[np.generic]]
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 _MASK_STEM = "value_encoder.conv1.weight"
 _NUM_LISTED = 10
 
 
-def read_checkpoint(source: Source) -> dict[str, torch.Tensor]:
+def read_checkpoint(source: CheckpointSource) -> dict[str, torch.Tensor]:
     """Return the checked tensors of a checkpoint: float32, except the counters of the batch norms.
 
     A single-object checkpoint gets a zero channel for the mask of the others, as in the original.
@@ -56,7 +56,7 @@ def read_checkpoint(source: Source) -> dict[str, torch.Tensor]:
     if problems:
         more = f"\n  and {len(problems) - _NUM_LISTED} more" if len(problems) > _NUM_LISTED else ""
         raise ModelError(
-            "this is not an XMem checkpoint that can be used",
+            "the file is not a usable XMem checkpoint",
             where=where,
             why="\n  ".join(problems[:_NUM_LISTED]) + more,
             fix="give the state dict of the official XMem release (412 tensors)",
@@ -125,9 +125,8 @@ def _read_file(path: Path) -> Mapping[str, torch.Tensor]:
             warnings.simplefilter("ignore")  # about pickle protocols; what matters is whether it loads
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        first_line = (str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0]
         fix = "download it again; a file that needs arbitrary code to load is refused"
-        raise ModelError("the checkpoint cannot be read", where=str(path), why=first_line, fix=fix) from error
+        raise ModelError("the checkpoint cannot be read", where=str(path), why=first_line(error), fix=fix) from error
     if not isinstance(loaded, Mapping) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise ModelError("the checkpoint is not a state dict", where=str(path), why=f"it holds a {type(loaded).__name__}")
     return loaded

@@ -1,4 +1,4 @@
-"""Settings of XMem at test time, checked once, here."""
+"""Settings of XMem at inference. Not here: those of its training, and how they are used (`memory`, `core`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class XMemConfig:
     """Settings of XMem. The defaults are those of the paper.
 
     Attributes:
-        mem_every: every so many frames one is remembered.
+        mem_every: one frame in so many is remembered.
         deep_update_every: frames between two renewals of the sensory state by the value encoder; -1: with every remembered frame.
         enable_long_term: whether old frames are condensed into prototypes; otherwise they are dropped.
         top_k: stored positions that are mixed per read.
         min_mid_term_frames: remembered frames, the first included, that stay when the others are condensed.
-        max_mid_term_frames: remembered frames, the first included, that set it off.
+        max_mid_term_frames: number of remembered frames, the first included, at which they are condensed.
         num_prototypes: positions kept of the frames that are condensed.
         max_long_term_elements: prototypes that are kept; the least used leave first.
         max_stored_frames: remembered frames without long-term memory, the given ones not counted; the oldest leave first.

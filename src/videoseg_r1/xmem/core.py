@@ -1,4 +1,4 @@
-"""One video through XMem, frame by frame: what is segmented, remembered and renewed at each step.
+"""Runs XMem over one video, frame by frame: what is segmented, remembered and renewed at each step.
 
 Strictly causal: it sees frames in the order they are given, in whichever direction of time (`stages.propagation` runs both).
 Objects may come late, be corrected, and be deleted. Not here: decoding and resizing of frames, weights.
@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from videoseg_r1.errors import InvalidPrompt, ShapeMismatch
 from videoseg_r1.xmem.config import XMemConfig
 from videoseg_r1.xmem.memory import Memory
-from videoseg_r1.xmem.network import STRIDE, Features, XMem, aggregate, empty_sensory
+from videoseg_r1.xmem.network import KEY_STRIDE, Features, XMem, empty_sensory, with_background
 from videoseg_r1.xmem.saved import check_settings, settings, taken
 
 
 class InferenceCore:
-    """Follows objects through a video; all state is in here and bounded.
+    """Follows objects through a video; it holds all state, whose size is bounded.
 
     Args:
         network: the weights; several cores may share one.
@@ -144,7 +144,7 @@ class InferenceCore:
         # in synchronised mode (-1) the value encoder renews the state of a remembered frame, and the decoder leaves it alone
         update = self.config.deep_update_every > 0 or not deep
         logits, self._sensory = self.network.decode(features, readout, sensory, update=update)
-        return aggregate(torch.sigmoid(logits))
+        return with_background(torch.sigmoid(logits))
 
     def _join(self, given: torch.Tensor, given_labels: list[int], features: Features, deep: bool) -> torch.Tensor:
         """Return the probabilities of the objects known and given, and take the new ones in."""
@@ -158,7 +158,7 @@ class InferenceCore:
             every[self._labels.index(label)] = mask
         fresh = empty_sensory(len(new), features)
         self._sensory = fresh if self._sensory is None else torch.cat([self._sensory, fresh])
-        return aggregate(every)
+        return with_background(every)
 
     def _remember(self, picture: torch.Tensor, features: Features, masks: torch.Tensor, *, given: bool, deep: bool) -> None:
         sensory = empty_sensory(len(self._labels), features) if self._sensory is None else self._sensory
@@ -200,7 +200,7 @@ class InferenceCore:
             if labels:
                 raise InvalidPrompt("labels came without masks", where=where, fix="give one mask per label")
             if self._frame < 0:
-                raise InvalidPrompt("there is nothing to follow", where=where, why="the first frame came without a mask", fix="give one")
+                raise InvalidPrompt("no object was given to follow", where=where, why="the first frame came without a mask", fix="give one")
             return None, []
         given = _tensor(mask, self.network.device).float()
         names = list(range(1, len(given) + 1)) if labels is None else [int(label) for label in labels]
@@ -225,7 +225,7 @@ def padded(planes: torch.Tensor) -> torch.Tensor:
 
 def _padding(height: int, width: int) -> tuple[int, int, int, int]:
     """Return what is added left, right, top and bottom to reach multiples of the stride; an odd pixel goes right and to the bottom."""
-    down, across = -height % STRIDE, -width % STRIDE
+    down, across = -height % KEY_STRIDE, -width % KEY_STRIDE
     return across // 2, across - across // 2, down // 2, down - down // 2
 
 

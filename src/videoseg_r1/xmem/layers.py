@@ -1,4 +1,4 @@
-"""The building blocks of the XMem network, for inference: convolutions with their batch norms folded in, and what is made of them.
+"""The building blocks of the XMem network, for inference: convolutions with their batch norms folded in, and the blocks built from them.
 
 Everything that depends on the picture alone is kept apart from what depends on the objects, so that it is computed once however many
 objects there are: a convolution over concatenated inputs is the sum of two convolutions. Not here: training.

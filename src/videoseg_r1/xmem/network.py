@@ -1,7 +1,7 @@
 """The XMem network, for inference, on the official weights: key encoder, value encoder, decoder.
 
 Feature maps are (N, C, h, w) with one row per object; keys, shrinkage and selection are float32 whatever precision the network runs
-in, because the choice of the best matches hangs on small differences. Not here: memory (`memory`), the order of events (`core`),
+in, because the choice of the best matches depends on small differences. Not here: memory (`memory`), the order of events (`core`),
 training.
 
 Source: Cheng and Schwing 2022 (XMem). Departs from it in arithmetic only: batch norms are folded into the convolutions, and what
@@ -18,17 +18,17 @@ import torch
 import torch.nn.functional as F
 
 from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.xmem.checkpoint import FEATURE_DIM, RESNET18_STAGES, RESNET50_STAGES, SENSORY_DIM, Source, read_checkpoint
+from videoseg_r1.xmem.checkpoint import FEATURE_DIM, RESNET18_STAGES, RESNET50_STAGES, SENSORY_DIM, CheckpointSource, read_checkpoint
 from videoseg_r1.xmem.layers import Convolution, Fuser, ResNetBlock, Upsampler, Weights, update_sensory
 
-STRIDE = 16
+KEY_STRIDE = 16
 """Pixels per position of keys, values and sensory state; frames are padded to a multiple of it."""
 Precision: TypeAlias = torch.dtype | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a frame is matched by, float32: key (P, 64), shrinkage (P,), at least 1, selection (P, 64) in 0..1, P positions row by row."""
+    """The keys of a frame, float32: key (P, 64), shrinkage (P,), at least 1, selection (P, 64) in 0..1, P positions row by row."""
 
     key: torch.Tensor
     shrinkage: torch.Tensor
@@ -37,7 +37,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A frame as the key encoder sees it: maps (1, C, h, w) at strides 16, 8 and 4, and its keys."""
+    """Features of a frame from the key encoder: maps (1, C, h, w) at strides 16, 8 and 4, and its keys."""
 
     f16: torch.Tensor
     f8: torch.Tensor
@@ -78,7 +78,7 @@ class XMem:
         self._update = decoder.conv("hidden_update.transform")
 
     @classmethod
-    def from_checkpoint(cls, source: Source, *, device: torch.device | str = "cpu", dtype: Precision = torch.float32) -> XMem:
+    def from_checkpoint(cls, source: CheckpointSource, *, device: torch.device | str = "cpu", dtype: Precision = torch.float32) -> XMem:
         """Return the network with the weights of an official checkpoint.
 
         Args:
@@ -185,7 +185,7 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if amx else torch.float32
 
 
-def aggregate(probabilities: torch.Tensor) -> torch.Tensor:
+def with_background(probabilities: torch.Tensor) -> torch.Tensor:
     """Return (N + 1, H, W), background first, summing to 1, from one probability (N, H, W) per object.
 
     Source: soft aggregation of STM (Oh et al. 2019): softmax of the log odds, the background being what no object claims.

@@ -1,10 +1,10 @@
-"""Reading the memory: similarity of every position to every stored one, the best of them, and the mixture of their values.
+"""Reads the memory: similarity of every position to every stored one, the best matches, and the mixture of their values.
 
 The similarity of XMem is quadratic in the keys; written as a product of one row per stored position and one per query it is a single
 matrix product, taken for a few queries at a time, and the full affinity matrix never exists. Not here: what is stored (`bank`).
 
 Source: Cheng and Schwing 2022 (XMem), equations 2 to 4 and section 3.3. Departs in subtracting the maximum before the softmax, so
-that it stays finite however unlike everything is.
+that it stays finite for very low similarities.
 """
 
 from __future__ import annotations

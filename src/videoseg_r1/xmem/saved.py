@@ -1,4 +1,4 @@
-"""The state of a run as plain named tensors: the small checks that saving and restoring share."""
+"""Checks shared by saving and restoring the state of a run as named tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory of propagation: anchors that stay, and the latest frames, both bounded.
+"""A bounded store of frames for propagation: anchors, which stay, and the latest frames.
 
 What a frame's entry holds (features, keys, values) is up to the reader; the store decides only what is kept. Not here: reading,
 and condensing frames into prototypes.

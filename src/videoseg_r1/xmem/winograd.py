@@ -1,4 +1,4 @@
-"""3 x 3 convolutions with a quarter of the multiplications: Winograd's minimal filtering, on matrix products of torch.
+"""3 x 3 convolutions with a quarter of the multiplications: Winograd's minimal filtering, by matrix products in torch.
 
 Libraries have it for CPUs with AVX-512 at most; here it runs on any CPU, in float32, about twice as fast as the direct convolution
 where channels are many. The result differs from it by rounding: 2e-6 on average for outputs of size one, against 1e-6 of the direct

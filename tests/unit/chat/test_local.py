@@ -274,7 +274,7 @@ def _as_pickle(folder, weights):
         (lambda _, weights: weights.update(extra=torch.zeros(1)), "extra: unknown"),
         (lambda _, weights: weights.update({"lm_head.weight": torch.zeros(3, 32)}), r"lm_head.weight: shape \(3, 32\) instead of"),
         (lambda folder, _: (folder / "config.json").write_text("{"), "configuration of the weights cannot be read"),
-        (lambda folder, _: (folder / "tokenizer.json").write_text("{"), "settings for pictures and text cannot be read"),
+        (lambda folder, _: (folder / "tokenizer.json").write_text("{"), "settings of the processor cannot be read"),
         (lambda folder, _: (folder / "chat_template.jinja").unlink(), "no chat template"),
         (lambda folder, _: (folder / "processor_config.json").unlink(), "processor"),
         (_as_pickle, "weights cannot be loaded"),

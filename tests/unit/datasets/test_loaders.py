@@ -255,5 +255,5 @@ def test_run_lengths_that_lie_are_refused_when_they_are_read(tmp_path):
 def test_every_error_is_one_of_ours(tmp_path):
     (tmp_path / "meta_expressions" / "train").mkdir(parents=True)
     (tmp_path / "meta_expressions" / "train" / "meta_expressions.json").write_text('{"videos": [1, 2')
-    with pytest.raises(VideosegError, match="Not a JSON document"):
+    with pytest.raises(VideosegError, match="not a JSON document"):
         load_ref_youtube_vos(tmp_path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -291,8 +293,8 @@ class TestSpool:
             with pytest.raises(ShapeMismatch, match="frame 3"):
                 spool.put(3, masks, confidence)
         spool.put(3, np.ones((1, 4, 6), bool))
-        for index in (3, -1):
-            with pytest.raises(UsageError, match="once"):
+        for index, why in ((3, "once"), (-1, "negative")):
+            with pytest.raises(UsageError, match=why):
                 spool.put(index, np.ones((1, 4, 6), bool))
         with pytest.raises(UsageError, match="no such object"):
             spool.mask(1, 3)
@@ -309,6 +311,49 @@ class TestSpool:
         spool.close()
         with pytest.raises(UsageError, match="closed"):
             spool.mask(0, 0)
+        with pytest.raises(UsageError, match="closed"):
+            spool.put(1, np.ones((1, 4, 6), bool))
+
+    def test_threads_read_while_others_write(self) -> None:
+        rng = np.random.default_rng(2)
+        masks = [rng.random((1, 120, 160)) < 0.5 for _ in range(240)]  # about 20 KB each, so the file leaves memory on the way
+        spool, written = MaskSpool(1, (160, 120)), threading.Event()
+
+        def write(parity: int) -> None:
+            for index in range(parity, len(masks), 2):
+                spool.put(index, masks[index])
+
+        def read(seed: int) -> int:
+            draws, num_read = np.random.default_rng(seed), 0
+            while not written.is_set() or num_read < 100:
+                index = int(draws.integers(len(masks)))
+                if spool.has(index):
+                    assert (spool.mask(0, index) == masks[index][0]).all(), index
+                    num_read += 1
+            return num_read
+
+        with ThreadPoolExecutor(6) as threads:
+            readers = [threads.submit(read, seed) for seed in range(4)]
+            writers = [threads.submit(write, parity) for parity in range(2)]
+            for writer in writers:
+                writer.result()
+            written.set()
+            assert all(reader.result() >= 100 for reader in readers)
+        assert all((spool.masks(index) == mask).all() for index, mask in enumerate(masks))
+
+    def test_of_two_threads_that_put_the_same_frame_one_is_refused(self) -> None:
+        spool, mask = MaskSpool(1, (64, 48)), np.ones((1, 48, 64), bool)
+
+        def put(index: int) -> bool:
+            try:
+                spool.put(index, mask)
+            except UsageError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(4) as threads:
+            for index in range(50):
+                assert sorted(threads.map(put, [index] * 4)) == [False, False, False, True]
 
     def test_memory_per_frame_is_below_a_kilobyte(self) -> None:
         rng = np.random.default_rng(0)

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from videoseg_r1.cli import main
-from videoseg_r1.errors import OutputExists, SourceNotFound, UnknownName, WeightsMissing
-from videoseg_r1.models.weights import MODELS, PRESET_MODELS, ModelFile, ModelRef, find_models, folder_of, locate, missing_files, verify
+from videoseg_r1.errors import OutputExists, SourceNotFound, WeightsMissing
+from videoseg_r1.models.weights import MODELS, ModelFile, ModelRef, folder_of, locate, missing_files, verify
 from videoseg_r1.models.weights.convert import convert
-from videoseg_r1.models.weights.convert_child import main as convert_here
+from videoseg_r1.models.weights.convert_child import write_safetensors
+from videoseg_r1.presets.table import PRESETS
 
 _CONTENT = b"weights"
 _SHA = hashlib.sha256(_CONTENT).hexdigest()
@@ -49,7 +50,6 @@ def test_the_table_holds_pins_that_can_be_pins():
             assert "model.safetensors" in names or "model.safetensors.index.json" in names
             assert {name.rpartition(".")[2] for name in names} <= {"json", "txt", "safetensors"}
             assert sum(file.num_bytes or 0 for file in ref.files) <= ref.num_bytes
-    assert {name for names in PRESET_MODELS.values() for name in names} <= set(MODELS)
 
 
 def test_shards_are_all_there():
@@ -57,13 +57,6 @@ def test_shards_are_all_there():
         shards = [file.name for file in ref.files if "-of-" in file.name]
         assert shards == [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
         assert bool(shards) == any(file.name == "model.safetensors.index.json" for file in ref.files)
-
-
-def test_presets_and_models_are_found_by_name():
-    assert [ref.name for ref in find_models(["3b", "7b", "xmem"])] == ["qwen2.5-vl-3b", "sam2.1-large", "xmem", "qwen2.5-vl-7b"]
-    assert find_models(["lite"]) == []
-    with pytest.raises(UnknownName, match=r"sam2\.1-tiny"):
-        find_models(["sam2-tiny"])
 
 
 def test_addresses():
@@ -118,14 +111,14 @@ def test_conversion_keeps_names_and_numbers(tmp_path, nested):
     base = torch.arange(12.0).reshape(3, 4)
     state = {"a.weight": base, "a.view": base[1:].T, "n": torch.tensor(3)}
     torch.save({nested: state, "epoch": 3} if nested else state, tmp_path / "old.pth")
-    assert convert_here(tmp_path / "old.pth", tmp_path / "new") == 0
+    assert write_safetensors(tmp_path / "old.pth", tmp_path / "new") == 0
     found = load_file(tmp_path / "new")
     assert {key: value.tolist() for key, value in found.items()} == {key: value.tolist() for key, value in state.items()}
 
 
 def test_something_else_is_refused(tmp_path, capsys):
     torch.save({"a": [1, 2]}, tmp_path / "list.pth")
-    assert convert_here(tmp_path / "list.pth", tmp_path / "new") == 1
+    assert write_safetensors(tmp_path / "list.pth", tmp_path / "new") == 1
     assert "no plain state dict" in capsys.readouterr().err
 
 
@@ -156,7 +149,7 @@ def _json(capsys, *argv):
 def test_list(capsys, folder):
     code, document = _json(capsys, "list")
     assert code == 0
-    assert set(document["presets"]) == set(PRESET_MODELS)
+    assert set(document["presets"]) == set(PRESETS)
     qwen, sam2, xmem = document["presets"]["3b"]
     assert qwen["licence"] == "LicenseRef-Qwen-Research"
     assert (sam2["model_id"], sam2["licence"], len(sam2["revision"])) == ("facebook/sam2.1-hiera-large", "Apache-2.0", 40)

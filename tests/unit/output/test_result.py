@@ -147,6 +147,14 @@ def make_result(tracks: bool = True) -> SegmentationResult:
     )
 
 
+def test_plain_data_of_results_and_traces_is_what_their_json_reads() -> None:
+    trace, result = make_trace(), make_result()
+    assert trace.to_dict() == json.loads(trace.to_json())
+    assert list(trace.to_dict()) == list(json.loads(trace.to_json()))
+    assert result.to_dict() == json.loads(to_json(result.to_dict()))
+    assert result.to_dict()["tracks"][0]["object_id"] == 4
+
+
 class TestResult:
     def test_masks_by_track_and_together(self) -> None:
         result = make_result()

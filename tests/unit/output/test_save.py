@@ -224,7 +224,7 @@ class TestSaving:
     def test_unknown_formats_are_refused_with_a_suggestion(self, result: SegmentationResult, tmp_path: Path) -> None:
         with pytest.raises(UnknownName, match="did you mean overlay"):
             save(result, tmp_path / "out", ["json", "overlays"])
-        with pytest.raises(UsageError, match="No format"):
+        with pytest.raises(UsageError, match="no format"):
             save(result, tmp_path / "out", [])
         assert not (tmp_path / "out").exists()
 

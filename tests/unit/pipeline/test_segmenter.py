@@ -181,6 +181,21 @@ def test_progress_reaches_every_stage():
     assert ("propagate", 12, 12) in seen
 
 
+@pytest.mark.parametrize("stopped_at", ["sample", "reason", "seed", "propagate"])
+def test_progress_may_stop_the_work_at_any_stage(stopped_at):
+    class Stopped(Exception):
+        pass
+
+    def stop(stage: str, _done: int, _total: int) -> None:
+        if stage == stopped_at:
+            raise Stopped
+
+    segmenter = _segmenter()[0]
+    with pytest.raises(Stopped):
+        segmenter.segment(_FRAMES, "the box", on_progress=stop)
+    assert segmenter.segment(_FRAMES, "the box").mask(0).any()  # the next call is not affected
+
+
 def test_replay_asks_no_reasoner_and_gives_the_same_masks():
     segmenter, reasoner = _segmenter()
     result = segmenter.segment(_FRAMES, "the box")

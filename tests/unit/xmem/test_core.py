@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from videoseg_r1.errors import InvalidConfig, InvalidDocument, InvalidPrompt, ShapeMismatch
 from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
 from videoseg_r1.xmem.checkpoint import random_state
-from videoseg_r1.xmem.network import aggregate
+from videoseg_r1.xmem.network import with_background
 
 _SIZE = (51, 70)
 _SMALL = XMemConfig(
@@ -41,7 +41,7 @@ def test_the_result_is_probabilities_of_the_frames_own_size(network):
     first = core.step(frames[0], _mask(5), [7])
     assert first.shape == (2, *_SIZE)
     # a given mask comes back as soft aggregation makes it
-    torch.testing.assert_close(first, aggregate(torch.from_numpy(_mask(5)).float()))
+    torch.testing.assert_close(first, with_background(torch.from_numpy(_mask(5)).float()))
     second = core.step(frames[1])
     assert second.dtype == torch.float32
     torch.testing.assert_close(second.sum(0), torch.ones(_SIZE))
@@ -60,7 +60,7 @@ def test_an_object_that_comes_late_leaves_the_others_as_they_were_predicted(netw
     assert both.labels == (3, 1)
     assert joined.shape == (3, *_SIZE)
     given = torch.from_numpy(_mask(45)[0])
-    want = aggregate(torch.stack([predicted[1] * ~given, given.float()]))
+    want = with_background(torch.stack([predicted[1] * ~given, given.float()]))
     torch.testing.assert_close(joined, want, atol=1e-5, rtol=0)
     for frame in frames[3:]:
         assert torch.isfinite(both.step(frame)).all()

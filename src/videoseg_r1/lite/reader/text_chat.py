@@ -7,9 +7,10 @@ Not here: the untrained model (`base`), what it learned (`weights_delta`), perce
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from videoseg_r1.chat.base import Message, Reply, Sampling
+from videoseg_r1.chat.base import VOTE, Message, Reply, Sampling
 from videoseg_r1.chat.families import Family
 from videoseg_r1.chat.generation import Generation, Prompt
 from videoseg_r1.lite.language.matcher import LOOKS, looks
@@ -25,7 +26,6 @@ from videoseg_r1.types import Frame
 from videoseg_r1.video import Video
 from videoseg_r1.video.indices import uniform
 
-_TEMPERATURE, _TOP_P = 0.7, 0.9
 _MAX_VOTE_TOKENS = 48
 
 
@@ -96,7 +96,7 @@ class TranscriptVoter:
         return [parse_position(text) for text in self._ask(position_prompt(self._notes(frames), query), m)]
 
     def _ask(self, messages: Sequence[Message], num_replies: int) -> list[str]:
-        sampling = Sampling(_TEMPERATURE, _TOP_P, _MAX_VOTE_TOKENS, self._seed)
+        sampling = replace(VOTE, max_tokens=_MAX_VOTE_TOKENS, seed=self._seed)
         return [reply.text for reply in self._chat.ask(messages, sampling, num_replies)]
 
     def _notes(self, frames: Shown) -> str:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from videoseg_r1.errors import ModelError, OutputError, WeightsMissing
+from videoseg_r1.files import staged
 from videoseg_r1.models.pretrained import Network
 
 _POSITIVE = torch.tensor([0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2.733])
@@ -101,13 +102,12 @@ def pack_adapter(adapter: Path, scale: float, target: Path, about: Mapping[str, 
 
 
 def _save(tensors: dict[str, torch.Tensor], target: Path, about: Mapping[str, str]) -> None:
-    part = target.with_name(f".{target.name}.part")
-    try:
-        save_file(tensors, part, dict(about))
-        part.chmod(0o644)  # safetensors writes for the owner alone
-        part.replace(target)
-    except (OSError, SafetensorError) as error:
-        raise OutputError("what was learned cannot be written", where=str(target), why=str(error)) from error
+    what = "what was learned cannot be written"
+    with staged(target, what) as side:
+        try:
+            save_file(tensors, side, dict(about))
+        except SafetensorError as error:  # also what the operating system says to safetensors
+            raise OutputError(what, where=str(target), why=str(error)) from error
 
 
 def _coded(moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

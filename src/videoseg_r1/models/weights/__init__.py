@@ -4,15 +4,13 @@ Not here: the networks, and weights that come inside Python packages (`lite`).
 """
 
 from videoseg_r1.models.weights.files import Verdict, folder_of, locate, missing_files, models_folder, verify
-from videoseg_r1.models.weights.table import MODELS, PRESET_MODELS, ModelFile, ModelRef, find_models
+from videoseg_r1.models.weights.table import MODELS, ModelFile, ModelRef
 
 __all__ = [
     "MODELS",
-    "PRESET_MODELS",
     "ModelFile",
     "ModelRef",
     "Verdict",
-    "find_models",
     "folder_of",
     "locate",
     "missing_files",

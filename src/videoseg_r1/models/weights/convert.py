@@ -1,6 +1,6 @@
-"""Old checkpoints (`.pth`, `.pt`, `.bin`) to safetensors, in a child process that executes nothing of what it reads.
+"""Converts old checkpoints (`.pth`, `.pt`, `.bin`) to safetensors, in a child process that executes nothing from the file.
 
-The child loads with `weights_only=True`, so a pickle that would run code is refused, and a crash of it harms nobody. Not here: the
+The child loads with `weights_only=True`, so a pickle that would run code is refused, and a crash ends only the child. Not here: the
 names of the tensors, which are kept as they are.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from videoseg_r1.errors import ModelError, OutputError, OutputExists, SourceNotFound
+from videoseg_r1.errors import ModelError, OutputExists, SourceNotFound
+from videoseg_r1.files import staged
 
 _TIMEOUT_S = 900.0
 _CHILD = "videoseg_r1.models.weights.convert_child"
@@ -32,14 +32,8 @@ def convert(source: Path, target: Path | None = None, *, overwrite: bool = False
         raise SourceNotFound("there is no such file", where=str(source), fix="name a checkpoint file")
     if target.exists() and not overwrite:
         raise OutputExists("the output is there already", where=str(target), fix="use --overwrite, or another --out")
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-            written = Path(folder) / "converted"
-            _run_child(source, written)
-            written.chmod(0o644)  # safetensors writes for the owner alone
-            written.replace(target)
-    except OSError as error:
-        raise OutputError("the output cannot be written", where=str(target), why=error.strerror or str(error)) from error
+    with staged(target, "the output cannot be written") as written:
+        _run_child(source, written)
     return target
 
 

@@ -1,4 +1,4 @@
-"""The child process of `convert`: reads one checkpoint with `weights_only=True`, writes its tensors, and says in one line why not."""
+"""The child process of `convert`: reads one checkpoint with `weights_only=True` and writes its tensors, or prints why it cannot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NESTED = ("model", "state_dict")
 
 
-def main(source: Path, target: Path) -> int:
+def write_safetensors(source: Path, target: Path) -> int:
     """Convert a file. Returns the exit code: 0 done, 1 refused, with the reason on standard error."""
     import torch
     from safetensors.torch import save_file
@@ -61,4 +61,4 @@ def _refuse(why: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(write_safetensors(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,4 +1,4 @@
-"""Where weights lie on this machine, and whether they are what the table says.
+"""Where weights lie on this machine, and whether they match the table.
 
 One folder per model, with the files under their own names, so that they can also be put there by hand. The hash of a file that
 has no pinned one is kept beside it, in the format of `sha256sum`. Not here: fetching (`pull`), loading.
@@ -15,7 +15,8 @@ from typing import Literal, TypeAlias
 
 import platformdirs
 
-from videoseg_r1.errors import OutputError, WeightsMissing
+from videoseg_r1.errors import WeightsMissing
+from videoseg_r1.files import write_whole
 from videoseg_r1.models.weights.table import ModelFile, ModelRef
 
 State: TypeAlias = Literal["ok", "trusted", "missing", "damaged"]
@@ -24,7 +25,7 @@ _NOT_PINNED = "not pinned: recorded at first pull (trust on first use)"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of a file: "ok" is the pinned one, "trusted" has no pinned hash but the one recorded first."""
+    """The state of a file: "ok" has the pinned hash, "trusted" has no pinned hash but still the one recorded first."""
 
     path: Path
     state: State
@@ -108,14 +109,7 @@ def check(path: Path, file: ModelFile) -> str:
 
 def record(path: Path, sha256: str) -> None:
     """Write the hash of a file beside it, whole or not at all. Raises OutputError."""
-    target = _record_of(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        temporary.write_text(f"{sha256}  {path.name}\n", encoding="ascii")
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError("the hash of a file cannot be recorded", where=str(target), why=error.strerror or str(error)) from error
+    write_whole(_record_of(path), f"{sha256}  {path.name}\n", "the hash of a file cannot be recorded")
 
 
 def sha256_of(path: Path) -> str:

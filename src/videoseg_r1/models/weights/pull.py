@@ -1,4 +1,4 @@
-"""Fetching weights: resumable, hash-checked, and never visible before they are whole and right.
+"""Downloads weights: resumable, checked by hash, and not visible in their place before they are complete and correct.
 
 A file is fetched over https into a folder `.partial` beside its place, checked, and moved. What was fetched stays there when a
 download breaks off, and the next one goes on from it, also in another process. (huggingface_hub starts anew, so it is not used.)
@@ -14,16 +14,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO
 
 from filelock import FileLock, Timeout
 
 from videoseg_r1.errors import ModelError, OutputError, ResourceError
+from videoseg_r1.files import output_errors
 from videoseg_r1.models.weights.files import by_hand, check, folder_of, missing_files, record, sha256_of, verify_file
 from videoseg_r1.models.weights.table import ModelFile, ModelRef
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (file, megabytes done, megabytes in all)."""
+from videoseg_r1.types import Progress
 
 _TIMEOUT_S = 30.0
 _BLOCK = 1 << 20
@@ -37,30 +36,30 @@ def pull(ref: ModelRef, *, progress: Progress | None = None, opener: urllib.requ
 
     Args:
         ref: the model.
-        progress: see `Progress`.
-        opener: what opens addresses; by default one that follows https only.
+        progress: called with the file, megabytes done and megabytes in all; see `Progress`.
+        opener: opens addresses; by default one that follows https only.
     Returns: the files, each whole and with the pinned hash, or with the first hash recorded beside it.
-    Raises: ModelError: no network, gone, or not the pinned content. OutputError: disk. ResourceError: another pull is running.
+    Raises: ModelError: there is no network, the file is gone, or its content is not the pinned one. OutputError: the disk. ResourceError:
+        another pull is running.
     """
     folder = folder_of(ref)
     partial = folder / ".partial"
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock", timeout=0):
-            for file in ref.files:
-                if not verify_file(ref, file).good:
-                    _check_space(folder, file)
-                    _take(_fetch(ref, file, partial, progress, opener or https_only()), folder / file.name, ref, file)
-            shutil.rmtree(partial)
-    except Timeout as error:
-        raise ResourceError("another pull of this model is running", where=str(folder), fix="wait for it to end") from error
-    except OSError as error:  # what goes wrong on the way here is mapped already: this is the disk
-        raise OutputError("weights cannot be written", where=str(folder), why=error.strerror or str(error)) from error
+    with output_errors("weights cannot be written", folder):  # errors of the network are mapped inside, what is left is the disk
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock", timeout=0):
+                for file in ref.files:
+                    if not verify_file(ref, file).good:
+                        _check_space(folder, file)
+                        _take(_fetch(ref, file, partial, progress, opener or https_only()), folder / file.name, ref, file)
+                shutil.rmtree(partial)
+        except Timeout as error:
+            raise ResourceError("another pull of this model is running", where=str(folder), fix="wait for it to end") from error
     return [folder / file.name for file in ref.files]
 
 
 def https_only() -> urllib.request.OpenerDirector:
-    """Return what opens addresses and follows no redirect that leads away from https."""
+    """Return an opener that follows no redirect away from https."""
     return urllib.request.build_opener(_HttpsRedirects)
 
 
@@ -74,7 +73,7 @@ class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _fetch(ref: ModelRef, file: ModelFile, partial: Path, progress: Progress | None, opener: urllib.request.OpenerDirector) -> Path:
-    """Fetch a file, going on from what is there of it; a broken connection is taken up again while that brings anything."""
+    """Fetch a file, resuming a partial download; after a broken connection it is resumed as long as each attempt brings new bytes."""
     if any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")):
         raise _failed(ref, file, "offline mode is set (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE)")
     target = partial / f"{file.name}.{(ref.revision or 'newest')[:12]}"
@@ -119,11 +118,11 @@ def _take(fetched: Path, target: Path, ref: ModelRef, file: ModelFile) -> None:
             f"the file that was fetched is not the pinned one: {file.name}",
             where=ref.url(file),
             why=wrong,
-            fix="try again; when it stays so, do not use the file, and report it",
+            fix="try again; if it happens again, do not use the file, and report it",
         )
     if file.sha256 is None:
         record(target, sha256_of(fetched))
-    fetched.replace(target)
+    fetched.replace(target)  # not `files.staged`: what was fetched must outlive a failure, to be resumed
 
 
 def _check_space(folder: Path, file: ModelFile) -> None:

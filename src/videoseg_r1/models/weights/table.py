@@ -1,18 +1,14 @@
 """The table of models: id, pinned revision, licence, and the SHA-256 and size of each file.
 
 A hash or size that nobody published stands as None: such a file is trusted on its first download, and its hash is kept beside it.
-Those of the Qwen models are as others published them for these commits.
+Those of the Qwen models were published by third parties for these commits.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
-
-from videoseg_r1.errors import UnknownName
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +22,14 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """Weights by their exact version.
+    """A model whose weights are fetched, by its exact version.
 
     Attributes:
         name: what it is called here.
         model_id: owner/name where it comes from.
         revision: commit on the hub, or tag of the release; None means not pinned, the newest is taken.
         licence: SPDX name.
-        files: what is needed of it.
+        files: the files that are needed.
         num_bytes: about the size of a download.
         host: "hub" is huggingface.co, "release" a GitHub release.
     """
@@ -218,32 +214,3 @@ MODELS: dict[str, ModelRef] = {
         ),
     )
 }
-
-PRESET_MODELS: dict[str, tuple[str, ...]] = {
-    "lite": (),
-    "lite-matcher": (),
-    "3b": ("qwen2.5-vl-3b", "sam2.1-large", "xmem"),
-    "7b": ("qwen2.5-vl-7b", "sam2.1-large", "xmem"),
-    "qwen3-vl-2b": ("qwen3-vl-2b", "sam2.1-large", "xmem"),
-    "qwen3-vl-4b": ("qwen3-vl-4b", "sam2.1-large", "xmem"),
-    "qwen3-vl-8b": ("qwen3-vl-8b", "sam2.1-large", "xmem"),
-    "endpoint": (),
-}
-"""What each preset needs, in the order language model, segmenter, propagator; nothing where the weights come with the package."""
-
-
-def find_models(names: Iterable[str]) -> list[ModelRef]:
-    """Return the models of these names, each once; a preset stands for what it needs.
-
-    Raises: UnknownName: neither a preset nor a model.
-    """
-    found: dict[str, ModelRef] = {}
-    for name in names:
-        if name not in MODELS and name not in PRESET_MODELS:
-            known = [*PRESET_MODELS, *MODELS]
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UnknownName("no such preset or model", where=name, fix=f"{hint}known are {', '.join(known)}")
-        for model in PRESET_MODELS.get(name, (name,)):
-            found[model] = MODELS[model]
-    return list(found.values())

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from videoseg_r1.models.sam2 import Sam2Engine, at_size
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
+from videoseg_r1.stages.propagation.restart import RestartFrames
 from videoseg_r1.types import BoolMask, RgbImage
 
 _MAX_GIVEN = 8
@@ -29,11 +30,6 @@ _MEMORIES = ("maskmem_features", "maskmem_pos_enc")
 def sam2_propagator(engine: Sam2Engine) -> BothWays:
     """Return a `Propagator` on an engine of kind "video": forwards, then backwards from the same masks."""
     return BothWays(lambda: Sam2Stepper(engine), lambda: engine.notes)
-
-
-class _Seen(NamedTuple):
-    rgb: RgbImage
-    masks: BoolMask
 
 
 class _Logits(NamedTuple):
@@ -54,9 +50,7 @@ class Sam2Stepper:
         self._engine = engine
         self._session: Any = None
         self._index = 0
-        # with these two frames a new session starts when memory ran out in the old one
-        self._first: _Seen | None = None
-        self._last: _Seen | None = None
+        self._restart_frames = RestartFrames()
 
     def step(self, rgb: RgbImage, masks: BoolMask | None = None) -> Tracked:
         """Follow the objects into the next frame.
@@ -67,12 +61,11 @@ class Sam2Stepper:
         Returns: the given masks, or those found, of which a pixel belongs to the object that claims it most.
         Raises: ValueError: the first frame came without masks. ResourceError: memory ran out. ModelError: not finite.
         """
-        if masks is None and self._first is None:
+        if masks is None and not self._restart_frames:
             raise ValueError("the first frame needs masks")
         logits = self._engine.run(self._restarting(lambda: self._forward(rgb, masks)))
         found = _owners(logits.masks, (rgb.shape[0], rgb.shape[1])) if masks is None else masks
-        self._last = _Seen(rgb, found)
-        self._first = self._first or self._last
+        self._restart_frames.keep(rgb, found)
         return Tracked(found, tuple(torch.sigmoid(logits.scores).tolist()))
 
     def _restarting(self, work: Callable[[], _Logits]) -> Callable[[], _Logits]:
@@ -98,9 +91,8 @@ class Sam2Stepper:
             inference_device=device, inference_state_device=state_device, video_storage_device=device, dtype=torch.float32
         )
         self._index = 0
-        for seen in (self._first, self._last if self._last is not self._first else None):
-            if seen is not None:
-                self._forward(*seen)
+        for seen in self._restart_frames:
+            self._forward(*seen)
 
     def _forward(self, rgb: RgbImage, masks: BoolMask | None) -> _Logits:
         engine, session, index = self._engine, self._session, self._index

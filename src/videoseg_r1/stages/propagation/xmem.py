@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -20,12 +20,13 @@ from videoseg_r1.models.devices import MemoryLadder, Placement, choose_placement
 from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.models.weights.convert import convert
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
+from videoseg_r1.stages.propagation.restart import RestartFrames
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
 from videoseg_r1.xmem.checkpoint import read_checkpoint
 from videoseg_r1.xmem.network import fastest_dtype
 
-Result = TypeVar("Result")
+_T = TypeVar("_T")
 
 SHORT_SIDE = 480
 """Pixels of the shorter side that XMem was trained and is evaluated at."""
@@ -65,7 +66,7 @@ class XMemEngine:
         """What was given up on the way, for the result."""
         return tuple(self._ladder.notes)
 
-    def run(self, work: Callable[[], Result]) -> Result:
+    def run(self, work: Callable[[], _T]) -> _T:
         """Return what the work returns; with less memory each time that it runs out. Raises ResourceError."""
         return self._ladder.run(work)
 
@@ -81,11 +82,6 @@ class XMemEngine:
             yield f"went to the CPU, at {self.short_side} pixels again"
 
 
-class _Seen(NamedTuple):
-    rgb: RgbImage
-    masks: BoolMask
-
-
 class XMemStepper:
     """Follows N objects from frame to frame.
 
@@ -97,9 +93,7 @@ class XMemStepper:
     def __init__(self, engine: XMemEngine, config: XMemConfig | None = None) -> None:
         self._engine, self._config = engine, config
         self._core: InferenceCore | None = None
-        # with these two frames a new core starts when memory ran out in the old one
-        self._first: _Seen | None = None
-        self._last: _Seen | None = None
+        self._restart_frames = RestartFrames()
 
     def step(self, rgb: RgbImage, masks: BoolMask | None = None) -> Tracked:
         """Follow the objects into the next frame.
@@ -112,8 +106,7 @@ class XMemStepper:
         """
         found, confidence = self._engine.run(lambda: self._attempt(rgb, masks))
         tracked = Tracked(found, confidence) if masks is None else Tracked(masks, (1.0,) * len(masks))
-        self._last = _Seen(rgb, tracked.masks)
-        self._first = self._first or self._last
+        self._restart_frames.keep(rgb, tracked.masks)
         return tracked
 
     def _attempt(self, rgb: RgbImage, masks: BoolMask | None) -> tuple[BoolMask, tuple[float, ...]]:
@@ -121,9 +114,8 @@ class XMemStepper:
         try:
             if self._core is None:
                 self._core = InferenceCore(self._engine.network, self._config)
-                for seen in (self._first, self._last if self._last is not self._first else None):
-                    if seen is not None:
-                        self._forward(self._core, *seen)
+                for seen in self._restart_frames:
+                    self._forward(self._core, *seen)
             return self._forward(self._core, rgb, masks)
         except (RuntimeError, MemoryError):
             self._core = None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
-from videoseg_r1.chat.base import Chat, Message, Reply, Sampling, labelled
+from videoseg_r1.chat.base import VOTE, Chat, Message, Reply, Sampling, labelled
 from videoseg_r1.chat.families import Family
 from videoseg_r1.prompts import FORMAT_REMINDER, MAX_ANSWER_CHARS, MAX_OBJECTS, REASONING, ParseFailure, Size, example_answer, parse_reply
 from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, THINK, THINK_END
@@ -25,7 +25,6 @@ from videoseg_r1.stages.protocols import Context
 from videoseg_r1.types import Frame, Reasoning
 
 _MAX_TOKENS = 1024
-_TEMPERATURE, _TOP_P = 0.7, 0.9
 _NUM_SAMPLED = 2
 _ABSTAIN_BELOW = 0.5
 
@@ -161,7 +160,7 @@ class ChatReasoner:
             yield f"sampled reply {number}", reply
 
     def _sampled(self, asked: Question, seed: int, num_replies: int) -> list[Reply]:
-        return self._chat.ask(asked.messages, Sampling(_TEMPERATURE, _TOP_P, _MAX_TOKENS, seed), num_replies)
+        return self._chat.ask(asked.messages, replace(VOTE, max_tokens=_MAX_TOKENS, seed=seed), num_replies)
 
     def _with_presence(self, asked: Question, answer: Reasoning) -> Reasoning:
         """Return what the votes make of an answer: without cues where less than half of them found a target, else with some.

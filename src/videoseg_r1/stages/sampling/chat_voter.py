@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
-from videoseg_r1.chat.base import Chat, Message, Sampling, labelled
+from videoseg_r1.chat.base import VOTE, Chat, Message, labelled
 from videoseg_r1.prompts import INTERVAL_VOTE, INTERVAL_VOTE_SECONDS, POSITION_VOTE, PromptTemplate, parse_interval, parse_position
 from videoseg_r1.stages.protocols import Shown
 from videoseg_r1.stages.sampling.hierarchical import Unit
 from videoseg_r1.types import Frame
 
-_TEMPERATURE, _TOP_P = 0.7, 0.9
 _MAX_TOKENS = 256
 
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class ChatVoter:
     def _ask(self, prompt: PromptTemplate, frames: Sequence[Frame], query: str, num_replies: int, **more: object) -> list[str]:
         system, user = prompt.render(num_frames=len(frames), query=query, **more)
         messages = [Message("system", (system,)), Message("user", (*labelled(frames, self._chat.family, "frame"), user))]
-        sampling = Sampling(_TEMPERATURE, _TOP_P, _MAX_TOKENS, self._seed)
+        sampling = replace(VOTE, max_tokens=_MAX_TOKENS, seed=self._seed)
         replies = [reply.text for reply in self._chat.ask(messages, sampling, num_replies)]
         _log.debug("%s: %s", prompt.id, replies)
         return replies

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from videoseg_r1.datasets.training import training_pick
-from videoseg_r1.errors import UnknownName
+from videoseg_r1.errors import unknown_name
 from videoseg_r1.lite.language.matcher import looks
 from videoseg_r1.lite.language.transcript import canonical_box, canonical_middle, transcript
 from videoseg_r1.lite.perception.tracks import Track
@@ -168,7 +168,7 @@ def draw_sentences(seed: int, split: Split = "train", size: int = 16) -> list[tu
 def rng_of(seed: int, split: Split) -> np.random.Generator:
     """Return the source of everything that is drawn for a seed of a split. Raises UnknownName: no such split."""
     if split not in SPLITS:
-        raise UnknownName("No such split", where=split, fix=f"known are {', '.join(SPLITS)}")
+        raise unknown_name("split", split, SPLITS)
     return np.random.default_rng([SPLITS.index(split), seed])
 
 
@@ -178,7 +178,7 @@ def draw_case(rng: np.random.Generator, kind: str, split: Split, most: int = MAX
     Raises: UnknownName: no such kind.
     """
     if kind not in KINDS_OF_QUERY:
-        raise UnknownName("No such kind of query", where=kind, fix=f"known are {', '.join(KINDS_OF_QUERY)}")
+        raise unknown_name("kind of query", kind, KINDS_OF_QUERY)
     held_out = split == "ood"
     pool = names.kinds(held_out)
     eventful = kind == "order"

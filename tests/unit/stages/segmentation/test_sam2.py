@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from videoseg_r1.errors import InvalidConfig, InvalidPrompt, ModelError, ResourceError, WeightsMissing
 from videoseg_r1.models.devices import MemoryLadder, Placement, choose_placement, is_out_of_memory
-from videoseg_r1.models.sam2 import Sam2Engine, at_side, load_engine, load_network
+from videoseg_r1.models.sam2 import Sam2Engine, at_side, load_engine, load_sam2
 from videoseg_r1.stages.segmentation.sam2 import Sam2Segmenter, prompt_of
 from videoseg_r1.types import Box, Cue, Frame, Point
 
@@ -138,7 +138,7 @@ def test_low_precision_gives_nearly_the_same_logits(sam2, dtype, tolerance):
 
 def _overflowing(folder):
     """An engine in float16 whose weights overflow there, and are exact in float32: two scales that undo each other."""
-    network = load_network(folder, "image")
+    network = load_sam2(folder, "image")
     scaled = network.vision_encoder.neck.convs[-1]
     scaled.weight.data.mul_(1e6)
     scaled.bias.data.mul_(1e6)
@@ -309,7 +309,7 @@ def test_missing_extra_and_misshapen_tensors_are_listed(copied):
 
     _edit(copied, change)
     with pytest.raises(ModelError) as caught:
-        load_network(copied, "video")
+        load_sam2(copied, "video")
     for part in ("mask_decoder.iou_token.weight: missing", "no.such.thing: unknown", "mask_decoder.mask_tokens.weight: shape (2, 2)"):
         assert part in caught.value.why
 
@@ -317,7 +317,7 @@ def test_missing_extra_and_misshapen_tensors_are_listed(copied):
 def test_at_most_ten_differences_are_listed(copied):
     _edit(copied, lambda state: [state.pop(key) for key in sorted(state)[:30]])
     with pytest.raises(ModelError) as caught:
-        load_network(copied, "video")
+        load_sam2(copied, "video")
     assert len(caught.value.why.splitlines()) == 11
     assert "and 20 more" in caught.value.why
 
@@ -325,7 +325,7 @@ def test_at_most_ten_differences_are_listed(copied):
 def test_weights_that_are_not_finite_are_refused(copied):
     _edit(copied, lambda state: state["mask_decoder.iou_token.weight"].fill_(float("nan")))
     with pytest.raises(ModelError, match=r"iou_token.weight: not finite"):
-        load_network(copied, "video")
+        load_sam2(copied, "video")
 
 
 @pytest.mark.parametrize("damage", ["header length", "header text", "cut", "empty"])
@@ -342,13 +342,13 @@ def test_a_lying_header_is_refused(copied, damage):
         }[damage]
     )
     with pytest.raises(ModelError, match="cannot be loaded"):
-        load_network(copied, "image")
+        load_sam2(copied, "image")
 
 
 def test_only_safetensors_are_read(copied):
     (copied / "model.safetensors").rename(copied / "pytorch_model.bin")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        load_network(copied, "image")
+        load_sam2(copied, "image")
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_only_safetensors_are_read(copied):
 def test_a_configuration_of_something_else_is_refused(copied, config):
     (copied / "config.json").write_text(config)
     with pytest.raises(ModelError):
-        load_network(copied, "image")
+        load_sam2(copied, "image")
 
 
 def test_code_beside_the_weights_is_never_run(copied, tmp_path):
@@ -384,7 +384,7 @@ def test_code_beside_the_weights_is_never_run(copied, tmp_path):
 
 def test_the_settings_for_pictures_are_needed(copied):
     (copied / "preprocessor_config.json").write_text("{")
-    with pytest.raises(ModelError, match="settings for pictures"):
+    with pytest.raises(ModelError, match="settings of the processor"):
         load_engine(copied, "image", "cpu")
 
 
