@@ -79,13 +79,13 @@ def test_all_problems_come_in_one_error(preds: Path, samples: list[Sample]) -> N
         from_preds(preds, samples)
     message = str(caught.value)
     expected = {
-        "Unknown video": ("cow", "results.zip"),
-        "Unknown expression": ("ant/2",),
-        "A file beside the folders of expressions": ("ant/00000.png",),
-        "Unknown frame": ("ant/0/00004.png",),
-        "Wrong size": ("ant/0/00001.png: 40 x 23 pixels instead of 40 x 24",),
-        "Not a PNG file": ("ant/1/00001.png",),
-        "Not a mask file": ("bee/0/00002.png", "bee/0/00003.png"),
+        "unknown video": ("cow", "results.zip"),
+        "unknown expression": ("ant/2",),
+        "a file beside the folders of expressions": ("ant/00000.png",),
+        "unknown frame": ("ant/0/00004.png",),
+        "wrong size": ("ant/0/00001.png: 40 x 23 pixels instead of 40 x 24",),
+        "not a PNG file": ("ant/1/00001.png",),
+        "not a mask file": ("bee/0/00002.png", "bee/0/00003.png"),
     }
     for what, places in expected.items():
         for place in places:
@@ -109,7 +109,7 @@ def test_a_part_of_the_benchmark_can_be_scored(preds: Path, samples: list[Sample
 )
 def test_no_predictions_at_all_are_an_error_and_not_a_zero(tmp_path: Path, samples: list[Sample], make) -> None:
     make(tmp_path / "empty")
-    with pytest.raises(SourceNotFound, match="No predictions"):
+    with pytest.raises(SourceNotFound, match="no predictions"):
         from_preds(tmp_path / "empty", samples)
 
 
@@ -198,7 +198,7 @@ def test_folder_scores_name_every_damaged_file(tmp_path: Path, samples: list[Sam
 
 
 def test_folder_scores_without_true_masks(tmp_path: Path, samples: list[Sample]) -> None:
-    with pytest.raises(SourceNotFound, match="No true masks"):
+    with pytest.raises(SourceNotFound, match="no true masks"):
         score_png_folders(tmp_path, tmp_path / "nowhere")
     (tmp_path / "gold" / "cow").mkdir()
     with pytest.raises(InvalidDocument, match="cow"):
@@ -207,5 +207,5 @@ def test_folder_scores_without_true_masks(tmp_path: Path, samples: list[Sample])
 
 def test_a_video_named_like_a_path_does_not_leave_the_folder(preds: Path, samples: list[Sample]) -> None:
     (preds / "ant" / "0" / "sub").mkdir()
-    with pytest.raises(InvalidDocument, match="Unknown frame"):
+    with pytest.raises(InvalidDocument, match="unknown frame"):
         from_preds(preds, samples)

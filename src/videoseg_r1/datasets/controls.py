@@ -35,11 +35,11 @@ def mosaic(samples: Sequence[Sample], num_clips: int = 2) -> list[Sample]:
     by_clip = _by_clip(samples)
     names = sorted(by_clip)
     if not 2 <= num_clips <= len(names):
-        raise InvalidConfig("A mosaic needs at least two clips", where=f"{num_clips} of {len(names)} clips")
+        raise InvalidConfig("a mosaic needs at least two clips", where=f"{num_clips} of {len(names)} clips")
     heights = {name: by_clip[name][0].size[1] for name in names}
     if len(set(heights.values())) > 1:
         why = ", ".join(f"{name}: {height}" for name, height in heights.items())
-        raise InputError("Clips of different heights do not go side by side", where="mosaic", why=why)
+        raise InputError("clips of different heights cannot be joined side by side", where="mosaic", why=why)
     joined: list[Sample] = []
     ranks = dict.fromkeys(names, 0)
     for sample in samples:
@@ -121,5 +121,5 @@ def _permutation(seen: dict[str, set[str]], seed: int) -> dict[str, str]:
 
     if not all(give(name, set()) for name in names):
         why = f"{len(names)} clips, each seen with up to {max(map(len, seen.values())) - 1} others"
-        raise InputError("There are too few clips to exchange expressions", where="shuffle_text", why=why)
+        raise InputError("there are too few clips to exchange expressions", where="shuffle_text", why=why)
     return {name: giver for giver, name in receiver.items()}

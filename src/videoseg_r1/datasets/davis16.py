@@ -90,7 +90,7 @@ def load_davis16(root: str | Path, videos: Collection[str] | None = None, split:
             problems.append(error)
         else:
             problems.extend(_file_problems(root, name, clip.frames, size))
-    raise_problems("The files do not agree with " + META, str(root), problems, "restore the files, or leave these clips out")
+    raise_problems("the files do not agree with " + META, str(root), problems, "restore the files, or leave these clips out")
     return [_clip(root, split, name, clip) for name, clip in chosen.items()]
 
 
@@ -99,12 +99,12 @@ def _read_meta(path: Path) -> _Meta:
         text = path.read_bytes()
     except OSError as error:
         fix = "give the folder that holds JPEGImages, Annotations and " + META
-        raise SourceNotFound("No expressions", where=str(path), why=error.strerror or "", fix=fix) from error
+        raise SourceNotFound("no expressions", where=str(path), why=error.strerror or "", fix=fix) from error
     try:
         return _Meta.model_validate_json(text)
     except ValidationError as error:
         lines = [f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise InvalidDocument("Not a list of expressions", where=str(path), why="\n  ".join(lines[:10])) from error
+        raise InvalidDocument("not a list of expressions", where=str(path), why="\n  ".join(lines[:10])) from error
 
 
 def _size(root: Path, name: str, clip: _ClipEntry) -> tuple[int, int]:
@@ -136,7 +136,7 @@ def _file_problems(root: Path, name: str, frames: list[str], size: tuple[int, in
         # the video reader plays the whole folder, so one more frame would shift all masks
         pictures = (p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
         extra = sorted(p for p in pictures if p.stem not in frames and not p.name.startswith("."))
-        yield from (InvalidDocument("A frame that is not listed", where=str(path)) for path in extra)
+        yield from (InvalidDocument("a frame that is not listed", where=str(path)) for path in extra)
 
 
 def _jpeg_size(path: Path) -> tuple[int, int]:
@@ -144,9 +144,9 @@ def _jpeg_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     except FileNotFoundError as error:
-        raise SourceNotFound("No frame", where=str(path)) from error
+        raise SourceNotFound("no frame", where=str(path)) from error
     except (OSError, Image.DecompressionBombError) as error:
-        raise InvalidDocument("Not a picture", where=str(path)) from error
+        raise InvalidDocument("not a picture", where=str(path)) from error
 
 
 def _clip(root: Path, split: str, name: str, entry: _ClipEntry) -> Clip:

@@ -81,10 +81,10 @@ def _mask_problems(place: str, entry: _ClipEntry, masks: Mapping[str, RunLengths
     problems: list[VideosegError] = []
     for key, expression in entry.expressions.items():
         if not expression.object_ids:
-            problems.append(InvalidDocument("An expression without objects", where=f"{place}/{key}"))
+            problems.append(InvalidDocument("an expression without objects", where=f"{place}/{key}"))
         for anno in expression.object_ids:
             found = masks.get(anno, ())
             if len(found) != len(entry.frames) or all(rle is None for rle in found):
                 why = f"{len(found)} for {len(entry.frames)} frames" if len(found) != len(entry.frames) else "all are null"
-                problems.append(InvalidDocument("Masks are missing", where=f"{place}, object {anno}", why=why))
+                problems.append(InvalidDocument("masks are missing", where=f"{place}, object {anno}", why=why))
     return problems

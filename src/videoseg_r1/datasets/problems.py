@@ -47,14 +47,14 @@ def file_problems(place: str, name: str, frames: Iterable[str], folders: Mapping
     names = list(frames)
     wrong = [n for n in (name, *names) if not all(_NAME.fullmatch(part) for part in n.split("/"))]
     if wrong:
-        return [InvalidDocument("Not the name of a file", where=f"{place}: {n[:80]}") for n in wrong]
+        return [InvalidDocument("not the name of a file", where=f"{place}: {n[:80]}") for n in wrong]
     if not names or len(set(names)) < len(names):
-        return [InvalidDocument("A clip without frames" if not names else "A frame is listed twice", where=place)]
+        return [InvalidDocument("a clip without frames" if not names else "a frame is listed twice", where=place)]
     problems: list[VideosegError] = []
     for folder, suffix in folders.items():
         present = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
         missing = [f"{frame}{suffix}" for frame in names if f"{frame}{suffix}" not in present]
         if missing:
             count = f"{len(missing)} of {len(names)} files, {missing[0]} the first"
-            problems.append(SourceNotFound("Files are missing", where=str(folder), why=count))
+            problems.append(SourceNotFound("files are missing", where=str(folder), why=count))
     return problems

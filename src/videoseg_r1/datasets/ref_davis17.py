@@ -63,8 +63,8 @@ def _text_entries(texts: Path, names: Collection[str], images: Path) -> dict[str
                 name, object_id, text = found.groups()
                 expressions[_MISSPELT.get(name, name)][object_id][annotator] = text
             elif line.strip():
-                problems.append(InvalidDocument('Not CLIP OBJECT "EXPRESSION"', where=f"{file}, line {number}"))
-    raise_problems("The expressions cannot be read", str(texts), problems, "download the text annotations again")
+                problems.append(InvalidDocument('a line is not CLIP OBJECT "EXPRESSION"', where=f"{file}, line {number}"))
+    raise_problems("the expressions cannot be read", str(texts), problems, "download the text annotations again")
     return {name: _entry(expressions[name], images / name) for name in names}
 
 
@@ -83,6 +83,6 @@ def _read_text(path: Path, encoding: str) -> str:
         return path.read_text(encoding=encoding)
     except OSError as error:
         fix = "give the folder that holds meta_expressions, or DAVIS and davis_text_annotations"
-        raise SourceNotFound("A list cannot be read", where=str(path), why=error.strerror or "", fix=fix) from error
+        raise SourceNotFound("a list cannot be read", where=str(path), why=error.strerror or "", fix=fix) from error
     except UnicodeDecodeError as error:
-        raise InvalidDocument("Not a text file", where=str(path), why=str(error)) from error
+        raise InvalidDocument("not a text file", where=str(path), why=str(error)) from error

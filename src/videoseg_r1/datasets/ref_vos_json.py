@@ -71,7 +71,7 @@ def palette_clips(
         place = f"{where}: {name}"
         problems += file_problems(place, name, entry.frames, {images / name: ".jpg", masks / name: ".png"})
         wrong = [key for key, e in entry.expressions.items() if not re.fullmatch(r"[1-9][0-9]{0,2}", e.obj_id) or int(e.obj_id) > 254]
-        problems += [InvalidDocument("Not the number of an object", where=f"{place}/{key}", why="1 to 254 are") for key in wrong]
+        problems += [InvalidDocument("not the number of an object", where=f"{place}/{key}", why="1 to 254 are") for key in wrong]
     raise_problems(f"{dataset} cannot be loaded", str(where), problems, FIX)
     return [
         Clip(

@@ -100,7 +100,7 @@ class Sample:
     def _masks(self) -> TrueMasks:
         if self.clip.masks is None:
             fix = "predictions for it can be made, but only its authors can score them"
-            raise InputError("The clip has no true masks", where=f"{self.clip.dataset}/{self.clip.name}", fix=fix)
+            raise InputError("the clip has no true masks", where=f"{self.clip.dataset}/{self.clip.name}", fix=fix)
         return self.clip.masks
 
 

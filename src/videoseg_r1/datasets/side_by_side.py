@@ -97,7 +97,7 @@ class SideBySide(Video):
         self._videos = tuple(videos)
         infos = [video.info for video in videos]
         if len({info.height for info in infos}) != 1:
-            raise InputError("Videos of different heights do not go side by side", where=" + ".join(info.source for info in infos))
+            raise InputError("videos of different heights cannot be joined side by side", where=" + ".join(info.source for info in infos))
         self._info = VideoInfo(
             source=" + ".join(info.source for info in infos),
             kind=infos[0].kind,

@@ -74,7 +74,7 @@ class RleMasks(TrueMasks):
         shapes = {mask.shape for mask in decoded.values()}
         if len(shapes) > 1:
             where = f"objects {', '.join(decoded)}, frame {index}"
-            raise InvalidDocument("Masks of one frame differ in size", where=where, why=str(sorted(shapes)))
+            raise InvalidDocument("masks of one frame differ in size", where=where, why=str(sorted(shapes)))
         empty = np.zeros(shapes.pop(), np.bool_) if shapes else self._empty(next(iter(object_ids or self.objects)))
         return np.stack([decoded.get(name, empty) for name in object_ids]) if object_ids else np.zeros((0, *empty.shape), np.bool_)
 

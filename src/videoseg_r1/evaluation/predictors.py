@@ -130,12 +130,12 @@ def from_preds(root: str | Path, samples: Sequence[Sample]) -> Predictor:
     """
     root = Path(root)
     if not root.is_dir():
-        raise SourceNotFound("No predictions", where=str(root), why="there is no such folder")
+        raise SourceNotFound("no predictions", where=str(root), why="there is no such folder")
     problems = list(_prediction_problems(root, samples))
-    raise_problems("These predictions do not fit the benchmark", str(root), problems, "remove or repair these files")
+    raise_problems("these predictions do not fit the benchmark", str(root), problems, "remove or repair these files")
     if not any(True for sample in samples for _ in _prediction_files(root, sample)):
         fix = "name files VIDEO/EXPRESSION/FRAME.png or VIDEO/FRAME.png"
-        raise SourceNotFound("No predictions", where=str(root), why="the folder holds none for this benchmark", fix=fix)
+        raise SourceNotFound("no predictions", where=str(root), why="the folder holds none for this benchmark", fix=fix)
 
     def predict(sample: Sample) -> Prediction:
         files = _prediction_files(root, sample)
@@ -165,14 +165,14 @@ def _prediction_problems(root: Path, samples: Sequence[Sample]) -> Iterator[Vide
         by_video.setdefault(sample.video_id, {})[sample.expression_id] = sample
     for entry in _visible(root):
         if entry.name not in by_video or not entry.is_dir():
-            yield InvalidDocument("Unknown video", where=str(entry))
+            yield InvalidDocument("unknown video", where=str(entry))
             continue
         known = by_video[entry.name]
         folders = [child for child in _visible(entry) if child.is_dir()]
-        yield from (InvalidDocument("Unknown expression", where=str(folder)) for folder in folders if folder.name not in known)
+        yield from (InvalidDocument("unknown expression", where=str(folder)) for folder in folders if folder.name not in known)
         if folders:
             files = (child for child in _visible(entry) if child.is_file())
-            yield from (InvalidDocument("A file beside the folders of expressions", where=str(file)) for file in files)
+            yield from (InvalidDocument("a file beside the folders of expressions", where=str(file)) for file in files)
             for folder in folders:
                 if folder.name in known:
                     yield from _file_problems(folder, known[folder.name])
@@ -184,7 +184,7 @@ def _file_problems(folder: Path, sample: Sample) -> Iterator[VideosegError]:
     names = {f"{name}.png" for name in sample.frame_names}
     for path in _visible(folder):
         if path.name not in names:
-            yield InvalidDocument("Unknown frame", where=str(path))
+            yield InvalidDocument("unknown frame", where=str(path))
             continue
         try:
             size = png_size(path)

@@ -71,11 +71,11 @@ def score_png_folders(pred_dir: str | Path, gold_dir: str | Path, *, bound: floa
     """
     gold_dir = Path(gold_dir)
     if not gold_dir.is_dir():
-        raise SourceNotFound("No true masks", where=str(gold_dir), why="there is no such folder")
+        raise SourceNotFound("no true masks", where=str(gold_dir), why="there is no such folder")
     samples = [_folder_sample(folder) for folder in sorted(gold_dir.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
     report = evaluate(samples, from_preds(pred_dir, samples), bound=bound)
     failed = [InvalidDocument(str(row.error["what"]), where=str(row.error["where"])) for row in report.rows if row.error]
-    raise_problems("Predictions cannot be read", str(pred_dir), failed, "repair these files")
+    raise_problems("predictions cannot be read", str(pred_dir), failed, "repair these files")
     return report
 
 
@@ -147,10 +147,10 @@ class _Timed:
         sample, expected = self._sample, self._sample.size[::-1]
         where = f"{sample.video_id}/{sample.expression_id}, frame {index}"
         if mask.shape != expected:
-            raise ShapeMismatch("The prediction has another size than the truth", where=where, why=f"{mask.shape}, not {expected}")
+            raise ShapeMismatch("the prediction has another size than the truth", where=where, why=f"{mask.shape}, not {expected}")
         if index in self.seen or not 0 <= index < sample.num_frames:
             why = "it came twice" if index in self.seen else f"the clip has {sample.num_frames} frames"
-            raise InputError("The prediction does not fit the clip", where=where, why=why)
+            raise InputError("the prediction does not fit the clip", where=where, why=why)
         self.seen.add(index)
 
 
@@ -182,7 +182,7 @@ def _score(sample: Sample, predict: Predictor, truths: _Truths) -> Row:
 def _folder_sample(folder: Path) -> Sample:
     paths = tuple(sorted(folder.glob("*.png")))
     if not paths:
-        raise InvalidDocument("A clip without true masks", where=str(folder), fix="name files CLIP/FRAME.png")
+        raise InvalidDocument("a clip without true masks", where=str(folder), fix="name files CLIP/FRAME.png")
     masks = PngMasks(dict(enumerate(paths)))
     whole = Expression("0", "", (ANY_OBJECT,), "masks")
     names = tuple(path.stem for path in paths)

@@ -121,7 +121,7 @@ class ClipExamples:
             drawn = draw_training_sample(self._sources[(number + step) % len(self._sources)], rng)
             if drawn is not None:
                 return self._example(drawn)
-        raise InvalidDocument("In no clip are all targets to be seen at once", where=self._sources[0].clip.dataset)
+        raise InvalidDocument("in no clip are all targets visible at once", where=self._sources[0].clip.dataset)
 
     def _example(self, drawn: TrainingSample) -> Example:
         clip, expression, pick = drawn.source.clip, drawn.source.expression, drawn.pick
@@ -265,4 +265,4 @@ def _budgets(data: Data, medium: int) -> dict[str, int]:
         }
     except (KeyError, TypeError) as error:
         fix = "save what `videoseg rate MANIFEST --json` prints"
-        raise InvalidDocument("Not a document of ratings", where=data.ratings, why=str(error), fix=fix) from error
+        raise InvalidDocument("not a document of ratings", where=data.ratings, why=str(error), fix=fix) from error

@@ -234,7 +234,7 @@ def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidDocument("Not a TOML document", where=where, why=str(error)) from error
+        raise InvalidDocument("not a TOML document", where=where, why=str(error)) from error
     for change in changes:
         _change(table, change)
     return recipe_of(table, where)
@@ -254,7 +254,7 @@ def recipe_of(table: Mapping[str, Any], where: str = "") -> Recipe:
     )
     missing = [name for name in _SECTIONS if name not in table and name != _OPTIONAL]
     if missing:
-        raise InvalidDocument("A section of the recipe is missing", where=at(place, missing[0]), fix=f"a recipe has {', '.join(_SECTIONS)}")
+        raise InvalidDocument("a section of the recipe is missing", where=at(place, missing[0]), fix=f"a recipe has {', '.join(_SECTIONS)}")
     parts = {name: build(kind, table[name], at(place, name)) for name, kind in _SECTIONS.items() if table.get(name) is not None}
     return Recipe(**parts, reward=config)
 
@@ -270,10 +270,10 @@ def _read(source: str | Path) -> tuple[str, str]:
     try:
         return Path(source).read_text(encoding="utf-8"), str(source)
     except UnicodeDecodeError as error:
-        raise InvalidDocument("Not a TOML document", where=str(source), why=str(error)) from error
+        raise InvalidDocument("not a TOML document", where=str(source), why=str(error)) from error
     except OSError as error:
         fix = f"give a TOML file, or one of {', '.join(shipped())}"
-        raise SourceNotFound("The recipe cannot be read", where=str(source), why=error.strerror or str(error), fix=fix) from error
+        raise SourceNotFound("the recipe cannot be read", where=str(source), why=error.strerror or str(error), fix=fix) from error
 
 
 def _change(table: Table, change: str) -> None:
@@ -300,7 +300,7 @@ def _check_keys(kind: Any, table: object, place: str) -> None:
     hints = typing.get_type_hints(kind)
     for key, value in cast("Mapping[str, object]", table).items():
         if key not in hints:
-            raise InvalidDocument("An unknown key", where=at(place, key), fix=name_hint(key, hints))
+            raise InvalidDocument("an unknown key", where=at(place, key), fix=name_hint(key, hints))
         for inner in (hints[key], *typing.get_args(hints[key])):
             if dataclasses.is_dataclass(inner) or inner is Terms:
                 _check_keys(inner, value, at(place, key))

@@ -149,10 +149,10 @@ def test_all_missing_files_are_listed_in_one_error(tmp_path):
 @pytest.mark.parametrize(
     ("clip", "complaint"),
     [
-        ({"frames": ["00000"], "expressions": {"0": {"exp": "x", "obj_id": "0"}}}, "Not the number of an object"),
-        ({"frames": ["00000"], "expressions": {"0": {"exp": "x", "obj_id": "255"}}}, "Not the number of an object"),
+        ({"frames": ["00000"], "expressions": {"0": {"exp": "x", "obj_id": "0"}}}, "not the number of an object"),
+        ({"frames": ["00000"], "expressions": {"0": {"exp": "x", "obj_id": "255"}}}, "not the number of an object"),
         ({"frames": ["00000"], "expressions": {"0": {"exp": "x"}}}, "obj_id"),
-        ({"frames": ["../../secret"], "expressions": {}}, "Not the name of a file"),
+        ({"frames": ["../../secret"], "expressions": {}}, "not the name of a file"),
         ({"frames": ["00000", "00000"], "expressions": {}}, "listed twice"),
         ({"frames": [], "expressions": {}}, "without frames"),
         ({"expressions": {}}, "frames"),

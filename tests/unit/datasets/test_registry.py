@@ -48,7 +48,7 @@ def test_unknown_names_get_a_hint() -> None:
 
 
 def test_a_dataset_is_not_used_for_what_it_does_not_support() -> None:
-    with pytest.raises(UnknownName, match="it can be used for training"):
+    with pytest.raises(UnknownName, match="it is for training"):
         dataset_for("evaluation", "mevis")
 
 
