@@ -23,7 +23,7 @@ from videoseg_r1.prompts import CANONICAL, format_reply, parse_reply
 from videoseg_r1.training.exam import answers, is_success
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
-from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
+from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_world_sample
 from videoseg_r1.types import Box, Reasoning
 
 FIRST_SEED = 6000
@@ -37,7 +37,7 @@ def sure_questions(split: Split, num: int) -> tuple[list[tuple[WorldSample, Choi
     for drawn in count():
         if len(found) == num:
             return found, drawn
-        sample = draw_sample(FIRST_SEED + drawn, split, KINDS_OF_QUERY[drawn % len(KINDS_OF_QUERY)])
+        sample = draw_world_sample(FIRST_SEED + drawn, split, KINDS_OF_QUERY[drawn % len(KINDS_OF_QUERY)])
         choice = second(sample)
         if outweighs(choice, [_ELSEWHERE]):
             found.append((sample, choice))

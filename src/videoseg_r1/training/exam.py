@@ -31,7 +31,7 @@ from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.run import finals
 from videoseg_r1.training.shared_prefix.rollouts import compact, draw
-from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
+from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_world_sample
 
 _AT_ONCE = 48
 _MAX_TOKENS = 384
@@ -86,7 +86,7 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
     """
     if learner.family is not None:
         raise InvalidConfig("only a model that reads text is examined on the world", where=learner.family.name)
-    samples = [draw_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)]) for seed in range(num)]
+    samples = [draw_world_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)]) for seed in range(num)]
     scenes = samples[1:] + samples[:1] if shuffled else samples
     prompts: list[Sequence[Message]] = [
         reasoning_prompt(scene.transcript, sample.query.text) for scene, sample in zip(scenes, samples, strict=True)

@@ -1,7 +1,8 @@
-"""Examples to train on: a conversation, what a completion of it is measured against, and the reply that is taught.
+"""Examples to train on: a conversation, the truth that a completion is measured against, and the target reply.
 
 An example is made when it is asked for, always the same one for its number; frames are read then, and the latest examples are kept,
-because a trainer asks for each of them many times. Not here: how scenes and clips are drawn (`datasets`), batches, tokens.
+because a trainer asks for each of them many times. Not here: how scenes (`world`) and
+frames of clips (`videoseg_r1.datasets.training`) are drawn, batches, tokens.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _SCENES_OF_A_RUN = 100_000
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One question: `messages` that ask it, the `reply` that is taught, and its `truth`; None where nothing is rewarded."""
+    """One question: `messages` that ask it, the `reply` that SFT trains, and its `truth`; None where nothing is rewarded."""
 
     messages: tuple[Message, ...]
     reply: str
@@ -92,7 +93,7 @@ class WorldExamples:
 
     def __getitem__(self, number: int, /) -> Example:
         seed = self._first + number
-        sample = world.draw_sample(seed, self._split)
+        sample = world.draw_world_sample(seed, self._split)
         is_seen = self._seen_every > 0 and number % self._seen_every == self._seen_every - 1
         transcript, masks = look_at(sample, seed) if is_seen else (sample.transcript, sample.masks())
         truth = truth_of(masks, budget=token_budget(sample.difficulty, self._budget, medium=self._medium))
@@ -100,9 +101,9 @@ class WorldExamples:
 
 
 class ClipExamples:
-    """Clips with expressions, put to a vision-language model.
+    """Expressions of clips, as questions to a vision-language model.
 
-    A clip in which the targets are never all to be seen gives way to the next one. Source: algorithm.md B.7.
+    Where an expression's targets are never all visible at once, the next expression takes its place. Source: docs/algorithm.md.
     """
 
     def __init__(self, sources: Sequence[TrainingSource], num: int, family: Family, budgets: Mapping[str, int], seed: int = 0) -> None:
@@ -161,10 +162,13 @@ def first_scene(recipe: Recipe) -> int:
 
 
 def scene_questions(seed: int, *, easy: bool = False, thinking: bool = True) -> list[Example]:
-    """Return what is taught about a scene of the world: several questions of stage 2 or, for every fourth seed, those of stage 1.
+    """Return the questions of SFT about a scene of the world: several of stage 2 or, for every fourth seed, those of stage 1.
 
-    About an easy scene, those of stage 2 are asked. With thinking, more sentences are put to the scene, of which only how the thinking
-    begins is taught: what they ask for, which takes knowledge of many things and no look at the scene.
+    Args:
+        seed: of the scene.
+        easy: a scene with few things and no mistakes of perception; its questions are always those of stage 2.
+        thinking: add sentences of which only the beginning of the reasoning text is trained: what they ask for, which takes knowledge
+            of many things and no look at the scene.
     """
     if easy or seed % 4 < 3:
         group = world.draw_group(seed, size=_PER_EASY_SCENE if easy else _PER_SCENE, easy=easy)
@@ -179,7 +183,7 @@ def scene_questions(seed: int, *, easy: bool = False, thinking: bool = True) -> 
 
 
 def scene_rows(num: int, *, thinking: bool, num_easy: int = 0, first: int = 0) -> Any:
-    """Return a lazy data set with all questions about a scene in each row, for `taught.TaughtScenes`.
+    """Return a lazy data set with all questions about a scene in each row, for `shared_prefix.sft.SceneTrainer`.
 
     Args:
         num, thinking: as for `rows`.
@@ -189,20 +193,20 @@ def scene_rows(num: int, *, thinking: bool, num_easy: int = 0, first: int = 0) -
 
     def make(number: int) -> dict[str, Any]:
         examples = scene_questions(first + number, easy=number < num_easy, thinking=thinking)
-        return {SCENE: [_row(example, thinking, taught=True) for example in examples]}
+        return {SCENE: [_row(example, thinking, supervised=True) for example in examples]}
 
     return _lazy(num, make)
 
 
-def rows(examples: Examples, *, thinking: bool, taught: bool) -> Any:
+def rows(examples: Examples, *, thinking: bool, supervised: bool) -> Any:
     """Return a lazy `datasets.Dataset` in the form TRL reads, one row per example.
 
     Args:
         examples: to be made when a row is asked for.
-        thinking: whether to think before answering; without, the prompt says so and the taught reply has no thought.
-        taught: with the column `completion` for SFT, else with `truth` for GRPO.
+        thinking: whether to think before answering; without, the prompt says so and the target reply has no reasoning text.
+        supervised: with the column `completion` for SFT, else with `truth` for GRPO.
     """
-    return _lazy(len(examples), lambda number: _row(examples[number], thinking, taught=taught))
+    return _lazy(len(examples), lambda number: _row(examples[number], thinking, supervised=supervised))
 
 
 def _lazy(num: int, make: Callable[[int], dict[str, Any]]) -> Any:
@@ -217,7 +221,7 @@ def _lazy(num: int, make: Callable[[int], dict[str, Any]]) -> Any:
     return Dataset.from_dict({"number": list(range(num))}).with_transform(transform)
 
 
-def _row(example: Example, thinking: bool, *, taught: bool) -> dict[str, Any]:
+def _row(example: Example, thinking: bool, *, supervised: bool) -> dict[str, Any]:
     messages = example.messages if thinking else without_thinking(example.messages)
     reply = example.reply if thinking else example.reply[example.reply.index(ANSWER) :]
     pictures = [part for message in messages for part in message.parts if not isinstance(part, str)]
@@ -226,7 +230,7 @@ def _row(example: Example, thinking: bool, *, taught: bool) -> dict[str, Any]:
         from PIL import Image
 
         row["images"] = [Image.fromarray(picture) for picture in pictures]
-    if taught:
+    if supervised:
         return row | {"completion": [_turn(Message("assistant", (reply,)), blocks=bool(pictures))]}
     return row | {"truth": example.truth.to_dict() if example.truth else None}
 

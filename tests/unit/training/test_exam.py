@@ -13,7 +13,7 @@ from videoseg_r1.rewards import DEFAULT
 from videoseg_r1.training import exam
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
-from videoseg_r1.training.world import KINDS_OF_QUERY, draw_sample
+from videoseg_r1.training.world import KINDS_OF_QUERY, draw_world_sample
 from videoseg_r1.types import Box, Cue
 
 
@@ -24,7 +24,7 @@ def learner(tmp_path_factory):
 
 
 def _several():
-    return next(sample for seed in range(50) if len((sample := draw_sample(seed, "val", "several", exam_noise())).boxes) > 1)
+    return next(sample for seed in range(50) if len((sample := draw_world_sample(seed, "val", "several", exam_noise())).boxes) > 1)
 
 
 def exam_noise():
@@ -39,7 +39,7 @@ def _reply(boxes):
 
 def test_the_taught_reply_is_a_success_where_perception_makes_no_mistakes():
     for seed in range(30):
-        sample = draw_sample(seed, "val", noise=exam_noise())
+        sample = draw_world_sample(seed, "val", noise=exam_noise())
         assert exam.is_success(sample, sample.reply()), sample.query
 
 
@@ -61,12 +61,12 @@ def test_boxes_are_also_scored_together():
     assert exam.union_iou(sample, _reply(boxes)) > exam.union_iou(sample, _reply(boxes[:-1])) > 0
     assert exam.union_iou(sample, _reply([Box(0, 0, 840, 840)])) < 0.9
     assert exam.union_iou(sample, _reply([])) == exam.union_iou(sample, "no idea") == 0.0
-    absent = draw_sample(3, "val", "absent")
+    absent = draw_world_sample(3, "val", "absent")
     assert (exam.union_iou(absent, _reply([])), exam.union_iou(absent, _reply(boxes))) == (1.0, 0.0)
 
 
 def test_no_target_must_be_said():
-    sample = draw_sample(3, "val", "absent")
+    sample = draw_world_sample(3, "val", "absent")
     assert exam.is_success(sample, _reply([]))
     assert not exam.is_success(sample, _reply([Box(10, 10, 90, 90)]))
 
@@ -81,7 +81,7 @@ def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatc
     assert all(0 <= mark.reward <= 8 for mark in marks)
     exam.examine(learner, "val", 3, DEFAULT, shuffled=True)
     straight, control = ([prompt[-1].parts[0] for prompt in prompts] for prompts in asked)
-    scenes = [draw_sample(seed, "val", kind).transcript for seed, kind in enumerate(KINDS_OF_QUERY[:3])]
+    scenes = [draw_world_sample(seed, "val", kind).transcript for seed, kind in enumerate(KINDS_OF_QUERY[:3])]
     assert [scene in text for text, scene in zip(straight, scenes, strict=True)] == [True] * 3
     assert [scene in text for text, scene in zip(control, [*scenes[1:], scenes[0]], strict=True)] == [True] * 3
     assert [text.split("Sentence")[1] for text in straight] == [text.split("Sentence")[1] for text in control]
@@ -92,7 +92,7 @@ def test_drawn_answers_come_question_by_question(learner, monkeypatch):
     monkeypatch.setattr(exam, "_AT_ONCE", 4)
     marks = exam.examine(learner, "val", 3, DEFAULT, draws=3)
     assert [mark.kind for mark in marks] == [kind for kind in KINDS_OF_QUERY[:3] for _ in range(3)]
-    prompt = exam.reasoning_prompt(draw_sample(0, "val").transcript, "the dog")
+    prompt = exam.reasoning_prompt(draw_world_sample(0, "val").transcript, "the dog")
     assert len(set(exam.answers(learner, [prompt], 3))) > 1
     assert exam.answers(learner, [prompt]) == exam.answers(learner, [prompt])
 
@@ -114,7 +114,7 @@ def test_an_answer_alone_has_no_thinking_tokens(learner, monkeypatch):
 
 def test_greedy_answers_do_not_depend_on_what_is_answered_with_them(learner, monkeypatch):
     monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
-    samples = [draw_sample(seed, "val") for seed in range(3)]
+    samples = [draw_world_sample(seed, "val") for seed in range(3)]
     prompts = [exam.reasoning_prompt(sample.transcript, sample.query.text) for sample in samples]
     assert exam._drawn(learner, prompts, 0) == [exam._drawn(learner, [prompt], 0)[0] for prompt in prompts]
 

@@ -23,8 +23,8 @@ from transformers.masking_utils import sdpa_mask
 
 from videoseg_r1.models.pretrained import Network
 
-ATTENTION = "branches"
-"""The attention that a network must be set to: `network.set_attn_implementation(ATTENTION)`. Without branches it is "sdpa"."""
+BRANCH_ATTENTION = "branches"
+"""The attention that a network must be set to: `network.set_attn_implementation(BRANCH_ATTENTION)`. Without branches it is "sdpa"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Branches:
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class TokenScores:
     """Of the scored tokens of one continuation, float32 (n,): the logarithm of the probability of each, and the entropy before it."""
 
     log_probabilities: torch.Tensor
@@ -85,7 +85,7 @@ def branch(prefix: Sequence[int], continuations: Sequence[Sequence[int]], num_sc
 
 
 def ask(network: Network, branches: Branches) -> torch.Tensor:
-    """Return what the network expects at the places that are scored, float32 (A, vocabulary); `network` as for `score`."""
+    """Return what the network expects at the places that are scored, float32 (A, vocabulary); `network` as for `token_scores`."""
     device = network.device
     output = network(
         input_ids=branches.ids.to(device),
@@ -97,11 +97,11 @@ def ask(network: Network, branches: Branches) -> torch.Tensor:
     return output.logits[0].float()
 
 
-def score(network: Network, branches: Branches, temperature: float = 1.0, *, train_entropy: bool = False) -> list[Scores]:
+def token_scores(network: Network, branches: Branches, temperature: float = 1.0, *, train_entropy: bool = False) -> list[TokenScores]:
     """Return the scores of every continuation; gradients flow through the probabilities.
 
     Args:
-        network: a causal language model of transformers without eyes, its attention set to `ATTENTION`.
+        network: a causal language model of transformers without eyes, its attention set to `BRANCH_ATTENTION`.
         branches: see `branch`.
         temperature: that scores are divided by.
         train_entropy: whether gradients flow through the entropies as well.
@@ -113,7 +113,7 @@ def score(network: Network, branches: Branches, temperature: float = 1.0, *, tra
         logs = logits.log_softmax(-1)
         entropy = -(logs.exp() * logs).sum(-1)
     lengths = list(branches.lengths)
-    return [Scores(*pair) for pair in zip(taken.split(lengths), entropy.split(lengths), strict=True)]
+    return [TokenScores(*pair) for pair in zip(taken.split(lengths), entropy.split(lengths), strict=True)]
 
 
 def _attend(
@@ -141,5 +141,5 @@ def _attend(
     return torch.cat(parts, 2).transpose(1, 2).to(dtype).contiguous(), None
 
 
-AttentionInterface.register(ATTENTION, _attend)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+AttentionInterface.register(BRANCH_ATTENTION, _attend)
+AttentionMaskInterface.register(BRANCH_ATTENTION, sdpa_mask)

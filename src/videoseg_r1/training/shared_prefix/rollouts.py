@@ -15,7 +15,7 @@ import torch
 
 from videoseg_r1.chat.generation import pick
 from videoseg_r1.models.pretrained import Network
-from videoseg_r1.training.shared_prefix.states import ATTENTION, SharedPrompts
+from videoseg_r1.training.shared_prefix.states import SHARED_PROMPT_ATTENTION, SharedPrompts
 
 
 class Continuing(Protocol):
@@ -41,7 +41,7 @@ def compact(network: Network, dtype: torch.dtype) -> Network:
         twin = twin.float().merge_and_unload()
         if dtype == torch.bfloat16:
             _round_by_chance(twin)
-    twin.set_attn_implementation(ATTENTION if _is_text_only(twin) else "eager")  # "sdpa" is slower at one query a row
+    twin.set_attn_implementation(SHARED_PROMPT_ATTENTION if _is_text_only(twin) else "eager")  # "sdpa" is slower at one query a row
     return twin.to(dtype)
 
 
@@ -79,7 +79,7 @@ def draw(
         temperature: 0 takes the likeliest token each time.
         top_p: see `pick`.
     """
-    repeats = "image_grid_thw" in inputs or network.config._attn_implementation != ATTENTION
+    repeats = "image_grid_thw" in inputs or network.config._attn_implementation != SHARED_PROMPT_ATTENTION
     going: Continuing = (Repeated if repeats else SharedPrompts)(network, inputs, num_each)
     drawn: list[list[int]] = [[] for _ in range(sum(num_each))]
     live = list(range(len(drawn)))

@@ -21,8 +21,8 @@ from videoseg_r1.training.examples import SCENE
 from videoseg_r1.training.shared_prefix.branches import Branches, ask, branch
 
 _NUM_WHOLE = 2
-"""Replies about a scene that are taught whole, beside those with several things; of the others only the thinking is: to copy a line is
-learned sooner than to choose one."""
+"""Replies about a scene that are trained whole, beside those with several targets. Of the others only the reasoning text is trained: to
+copy a line is learned sooner than to choose one."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class PackScenes:
 
 
 def _shortened(reply: str, place: int) -> str:
-    """Return the part of a reply that is taught, at this place among those about a scene."""
+    """Return the part of a reply that is trained, by its place among the replies about a scene."""
     return reply if place < _NUM_WHOLE or reply.count("bbox_2d") > 1 else reply.partition(THINK_END)[0]
 
 
-class TaughtScenes(AtomicCheckpoints, Trainer):
-    """The trainer: the loss is the mean over the tokens of all replies in a micro batch of scenes, which come in their order."""
+class SceneTrainer(AtomicCheckpoints, Trainer):
+    """Trainer of SFT on scenes: the loss is the mean over the tokens of all replies in a micro batch of scenes, which come in order."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         rows: Any = self.train_dataset if train_dataset is None else train_dataset

@@ -20,7 +20,7 @@ from transformers.masking_utils import sdpa_mask
 
 from videoseg_r1.models.pretrained import Network
 
-ATTENTION = "shared_prompts"
+SHARED_PROMPT_ATTENTION = "shared_prompts"
 """The attention that a network must be set to. Without prompts it is "sdpa"."""
 
 
@@ -36,7 +36,7 @@ class SharedPrompts:
     """Draws on from several prompts at once.
 
     Args:
-        network: a language model without eyes, in evaluation mode, its attention set to `ATTENTION`.
+        network: a language model without eyes, in evaluation mode, its attention set to `SHARED_PROMPT_ATTENTION`.
         inputs: `input_ids` and `attention_mask` of different prompts, padded on the left.
         num_each: completions per prompt.
 
@@ -106,5 +106,5 @@ def _attend(
     return found.view(rows, 1, heads, width), None
 
 
-AttentionInterface.register(ATTENTION, _attend)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+AttentionInterface.register(SHARED_PROMPT_ATTENTION, _attend)
+AttentionMaskInterface.register(SHARED_PROMPT_ATTENTION, sdpa_mask)

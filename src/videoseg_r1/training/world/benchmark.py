@@ -11,7 +11,7 @@ from functools import partial
 
 from videoseg_r1.datasets.clip import Clip, Expression, TrueMasks
 from videoseg_r1.training.world.render import RenderedScene
-from videoseg_r1.training.world.sample import Split, draw_sample
+from videoseg_r1.training.world.sample import Split, draw_world_sample
 from videoseg_r1.types import BoolMask
 from videoseg_r1.video import open_video
 
@@ -39,7 +39,7 @@ def rendered_clips(seeds: Iterable[int], split: Split = "val") -> list[Clip]:
 
 
 def _rendered(seed: int, split: Split) -> Clip:
-    sample = draw_sample(seed, split)
+    sample = draw_world_sample(seed, split)
     drawn = RenderedScene(sample.scene, seed)
     question = Expression(
         id="0",
