@@ -20,6 +20,7 @@ from videoseg_r1.lite.language.matcher import Choice
 from videoseg_r1.lite.reader.arbiter import outweighs
 from videoseg_r1.lite.reader.base import reasoning_prompt
 from videoseg_r1.prompts import CANONICAL, format_reply, parse_reply
+from videoseg_r1.rewards import truth_of
 from videoseg_r1.training.exam import answers, is_success
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
@@ -54,7 +55,8 @@ def compare(learner: Learner, split: Split, num: int) -> None:
         boxes = read.boxes if isinstance(read, Reasoning) else None
         theirs = choice.answer.cues
         sort = _means(boxes, choice) if outweighs(choice, boxes) else "agrees"
-        rights[sort].append((is_success(sample, reply), is_success(sample, format_reply("", theirs, CANONICAL))))
+        truth = truth_of(sample.masks())
+        rights[sort].append((is_success(truth, reply), is_success(truth, format_reply("", theirs, CANONICAL))))
     print(f"{split}: {num} of {drawn} questions")
     for sort, found in sorted(rights.items()):
         reader, matcher = (sum(right) for right in zip(*found, strict=True))

@@ -1,6 +1,6 @@
 """Tables 4 and 7 in small: readers of `lite` examined on the drawn world as text, and put to real clips.
 
-The matcher, which nothing was taught, is the baseline: it judges the very things that the readers are told of. Not here: masks
+The matcher, which is not trained, is the baseline: it sees the same things that the transcript tells the readers of. Not here: masks
 (`masks`), training.
 """
 
@@ -13,15 +13,15 @@ from statistics import fmean
 from videoseg_r1.ablations.clips import Case
 from videoseg_r1.ablations.figures import difference, figure, share_fewer, table_head, table_row
 from videoseg_r1.ablations.readers import ABLATION_VARIANTS, AblationVariant
-from videoseg_r1.difficulty.levels import TIERS, token_budget
+from videoseg_r1.difficulty.levels import TIERS
 from videoseg_r1.lite.language.matcher import PRESENT, Choice, match
 from videoseg_r1.lite.language.transcript import canonical_box, canonical_middle
 from videoseg_r1.lite.language.words import understand
 from videoseg_r1.prompts import CANONICAL, format_reply
-from videoseg_r1.rewards import score, truth_of
-from videoseg_r1.training.exam import Marks, answers, examine, is_success, union_iou
+from videoseg_r1.rewards import DEFAULT
+from videoseg_r1.training.exam import Marks, answers, exam_questions, examine, mark
 from videoseg_r1.training.examples import without_thinking
-from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_world_sample
+from videoseg_r1.training.world import Split, WorldSample
 from videoseg_r1.types import Box, Cue, Point, Reasoning
 
 BASELINE = "matcher, nothing taught"
@@ -58,10 +58,7 @@ class ReaderScores:
 
 def baseline(num: int, cases: Sequence[Case]) -> ReaderScores:
     """Return what the matcher gets on the questions that readers are asked. Its thoughts are none, so neither are its tokens."""
-    world = {
-        split: tuple(_mark(draw_world_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)])) for seed in range(num))
-        for split in _SPLITS
-    }
+    world = {split: tuple(mark(sample, matched(sample), DEFAULT, 0) for sample in exam_questions(split, num)) for split in _SPLITS}
     return ReaderScores(world, tuple((case.sample.kind, case.worth(case.matched)) for case in cases))
 
 
@@ -74,12 +71,6 @@ def scores_of(variant: AblationVariant, num: int, cases: Sequence[Case]) -> Read
         {split: tuple(examine(learner, split, num, reward)) for split in _SPLITS},
         tuple((case.sample.kind, case.worth(case.read(reply))) for case, reply in zip(cases, replies, strict=True)),
     )
-
-
-def _mark(sample: WorldSample) -> Marks:
-    reply = matched(sample)
-    scored = score(reply, truth_of(sample.masks(), budget=token_budget(sample.difficulty)), num_think_tokens=0)
-    return Marks(sample.query.kind, sample.difficulty, is_success(sample, reply), union_iou(sample, reply), scored.total, 0)
 
 
 def second(sample: WorldSample) -> Choice:

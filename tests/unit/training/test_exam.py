@@ -9,7 +9,7 @@ import pytest
 from helpers.tiny_learners import make_llama
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.prompts import CANONICAL, format_reply
-from videoseg_r1.rewards import DEFAULT
+from videoseg_r1.rewards import DEFAULT, truth_of
 from videoseg_r1.training import exam
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
@@ -33,42 +33,59 @@ def exam_noise():
     return NOISES[0]
 
 
+def _truth(sample):
+    return truth_of(sample.masks())
+
+
 def _reply(boxes):
     return format_reply("Because.", [Cue(box, (box.center,)) for box in boxes], CANONICAL)
 
 
-def test_the_taught_reply_is_a_success_where_perception_makes_no_mistakes():
+def test_the_target_reply_is_a_success_where_perception_makes_no_mistakes():
     for seed in range(30):
         sample = draw_world_sample(seed, "val", noise=exam_noise())
-        assert exam.is_success(sample, sample.reply()), sample.query
+        assert exam.is_success(_truth(sample), sample.reply()), sample.query
 
 
 def test_every_target_must_be_found_and_nothing_else():
     sample = _several()
     boxes = sample.boxes
     elsewhere = Box(0, 0, 3, 3)
-    assert exam.is_success(sample, _reply(boxes[::-1]))
-    assert not exam.is_success(sample, _reply(boxes[:-1]))
-    assert not exam.is_success(sample, _reply([*boxes, elsewhere]))
-    assert not exam.is_success(sample, _reply([boxes[0]] * len(boxes)))
-    assert not exam.is_success(sample, "no idea")
+    assert exam.is_success(_truth(sample), _reply(boxes[::-1]))
+    assert not exam.is_success(_truth(sample), _reply(boxes[:-1]))
+    assert not exam.is_success(_truth(sample), _reply([*boxes, elsewhere]))
+    assert not exam.is_success(_truth(sample), _reply([boxes[0]] * len(boxes)))
+    assert not exam.is_success(_truth(sample), "no idea")
 
 
 def test_boxes_are_also_scored_together():
     sample = _several()
     boxes = sample.boxes
-    assert exam.union_iou(sample, _reply(boxes)) > 0.9
-    assert exam.union_iou(sample, _reply(boxes)) > exam.union_iou(sample, _reply(boxes[:-1])) > 0
-    assert exam.union_iou(sample, _reply([Box(0, 0, 840, 840)])) < 0.9
-    assert exam.union_iou(sample, _reply([])) == exam.union_iou(sample, "no idea") == 0.0
+    assert exam.union_iou(sample.masks(), _reply(boxes)) > 0.9
+    assert exam.union_iou(sample.masks(), _reply(boxes)) > exam.union_iou(sample.masks(), _reply(boxes[:-1])) > 0
+    assert exam.union_iou(sample.masks(), _reply([Box(0, 0, 840, 840)])) < 0.9
+    assert exam.union_iou(sample.masks(), _reply([])) == exam.union_iou(sample.masks(), "no idea") == 0.0
     absent = draw_world_sample(3, "val", "absent")
-    assert (exam.union_iou(absent, _reply([])), exam.union_iou(absent, _reply(boxes))) == (1.0, 0.0)
+    assert (exam.union_iou(absent.masks(), _reply([])), exam.union_iou(absent.masks(), _reply(boxes))) == (1.0, 0.0)
 
 
 def test_no_target_must_be_said():
     sample = draw_world_sample(3, "val", "absent")
-    assert exam.is_success(sample, _reply([]))
-    assert not exam.is_success(sample, _reply([Box(10, 10, 90, 90)]))
+    assert exam.is_success(_truth(sample), _reply([]))
+    assert not exam.is_success(_truth(sample), _reply([Box(10, 10, 90, 90)]))
+
+
+def test_the_masks_of_a_question_are_built_once_for_all_marks(monkeypatch):
+    sample = _several()
+    built = []
+    masks = type(sample).masks
+    monkeypatch.setattr(type(sample), "masks", lambda self: built.append(1) or masks(self))
+    marks = exam.mark(sample, sample.reply(), DEFAULT, 12)
+    assert len(built) == 1
+    assert (marks.kind, marks.difficulty, marks.success, marks.num_think_tokens) == ("several", sample.difficulty, True, 12)
+    assert marks.iou > 0.9
+    assert marks.reward > 6
+    assert not exam.mark(sample, "no idea", DEFAULT, 0).success
 
 
 def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatch):
