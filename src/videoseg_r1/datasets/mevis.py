@@ -4,8 +4,8 @@
     ROOT/SPLIT/mask_dict.json          {ANNO: [RUN LENGTHS or null, one per frame]}
     ROOT/SPLIT/JPEGImages/CLIP/FRAME.jpg
 
-SPLIT is train or valid_u; valid has no masks. Checked on folders drawn in this layout, not on the real dataset. Not here: version 2,
-with sentences that mean nothing.
+SPLIT is train or valid_u; valid has no masks. Source: docs/algorithm.md, "MeViS". Checked on folders drawn in this layout, not on the
+real dataset. Not here: version 2, with sentences that mean nothing.
 """
 
 from __future__ import annotations

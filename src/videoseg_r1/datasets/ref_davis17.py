@@ -8,7 +8,8 @@
     ROOT/davis_text_annotations/Davis17_annot{1,2}{,_full_video}.txt        lines: CLIP OBJECT "EXPRESSION"
 
 Expressions get the numbers of the conversion: four per object, by the objects' numbers as text, annotator 1 and 2 for the first
-frame and for the full video. Checked on folders drawn in these layouts, not on the real dataset.
+frame and for the full video. Source: docs/algorithm.md, "Ref-DAVIS17". Checked on folders drawn in these layouts, not on the real
+dataset.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     ROOT/train/JPEGImages/CLIP/FRAME.jpg
     ROOT/train/Annotations/CLIP/FRAME.png      palette, every 5th frame of the 30 fps source
 
-Checked on folders drawn in this layout, not on the real dataset.
+Source: docs/algorithm.md, "Ref-YouTube-VOS". Checked on folders drawn in this layout, not on the real dataset.
 """
 
 from __future__ import annotations

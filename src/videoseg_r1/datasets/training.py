@@ -2,7 +2,7 @@
 
 The sampler is not used in training: the key segment is a window around the target frame, so the prompt looks as it does at
 inference. Not here: loading folders (`ref_youtube_vos`, `mevis`, `ref_davis17`), prompts, truths for rewards.
-Source: docs/algorithm.md; the paper says that the frame sampler is left out, the rules are ours.
+Source: docs/algorithm.md, "Training samples"; the paper says that the frame sampler is left out, the rules are ours.
 """
 
 from __future__ import annotations

@@ -103,7 +103,8 @@ class WorldExamples:
 class ClipExamples:
     """Expressions of clips, as questions to a vision-language model.
 
-    Where an expression's targets are never all visible at once, the next expression takes its place. Source: docs/algorithm.md.
+    Where an expression's targets are never all visible at once, the next expression takes its place. Source: docs/algorithm.md,
+    "Training samples".
     """
 
     def __init__(self, sources: Sequence[TrainingSource], num: int, family: Family, budgets: Mapping[str, int], seed: int = 0) -> None:

@@ -48,7 +48,7 @@ def source_folder(model: Model) -> Path:
 
 
 def is_bfloat16(recipe: Recipe) -> bool:
-    """Return whether a recipe is computed in bfloat16 here: where it says so, but not on a processor that only emulates it, slowly."""
+    """Return whether a recipe is computed in bfloat16 here: it asks for it, and this processor does not merely emulate it, slowly."""
     return recipe.run.precision == "bf16" and (torch.cuda.is_available() or cpu_has_bfloat16())
 
 

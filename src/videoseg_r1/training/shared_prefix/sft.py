@@ -1,6 +1,7 @@
-"""SFT for a model that reads text: questions about one scene go through the network together, their common text once.
+"""SFT for a model that reads text: the questions about one scene are one sequence, with their common text computed once.
 
-TRL's SFT trainer takes one question per row, and most of a row is the scene. Not here: pictures, for which TRL's is used (`trainers`).
+TRL's SFT trainer takes one question per row, and most of a row is the scene. Not here: models that see pictures, which use TRL's trainer
+(`trainers`).
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ copy a line is learned sooner than to choose one."""
 
 @dataclass(frozen=True)
 class PackScenes:
-    """Makes a batch of rows of `samples.scene_rows`: one sequence per scene, in which the replies alone are scored."""
+    """Collates rows of `examples.scene_rows` into a batch: one sequence per scene, in which the replies alone are scored."""
 
     tokenizer: Any
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Branches]]:
-        """Return the batch under the one name `scenes`."""
+        """Return the batch, under the single key `scenes`."""
         return {"scenes": [self._packed(row[SCENE]) for row in rows]}
 
     def _packed(self, questions: Sequence[Mapping[str, Any]]) -> Branches:
