@@ -15,7 +15,7 @@ _ALLOWED = {
 }
 _BEING_RENAMED = {
     *("Scene", "Query", "Track", "Choice", "Example", "Run", "Scores", "Verdict"),
-    *("draw_sample", "difficulty_of", "row", "score", "weights_path"),
+    *("draw_world_sample", "difficulty_of", "row", "score", "weights_path"),
 }
 
 
