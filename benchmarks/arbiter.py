@@ -20,10 +20,11 @@ from videoseg_r1.lite.language.matcher import MatcherAnswer
 from videoseg_r1.lite.reader.arbiter import outweighs
 from videoseg_r1.lite.reader.base import reasoning_prompt
 from videoseg_r1.prompts import CANONICAL, format_reply, parse_reply
+from videoseg_r1.rewards import truth_of
 from videoseg_r1.training.exam import answers, is_success
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
-from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
+from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_world_sample
 from videoseg_r1.types import Box, Reasoning
 
 FIRST_SEED = 6000
@@ -37,7 +38,7 @@ def sure_questions(split: Split, num: int) -> tuple[list[tuple[WorldSample, Matc
     for drawn in count():
         if len(found) == num:
             return found, drawn
-        sample = draw_sample(FIRST_SEED + drawn, split, KINDS_OF_QUERY[drawn % len(KINDS_OF_QUERY)])
+        sample = draw_world_sample(FIRST_SEED + drawn, split, KINDS_OF_QUERY[drawn % len(KINDS_OF_QUERY)])
         answer = matcher_answer(sample)
         if outweighs(answer, [_ELSEWHERE]):
             found.append((sample, answer))
@@ -54,7 +55,8 @@ def compare(learner: Learner, split: Split, num: int) -> None:
         boxes = read.boxes if isinstance(read, Reasoning) else None
         theirs = answer.reasoning.cues
         sort = _means(boxes, answer) if outweighs(answer, boxes) else "agrees"
-        rights[sort].append((is_success(sample, reply), is_success(sample, format_reply("", theirs, CANONICAL))))
+        truth = truth_of(sample.masks())
+        rights[sort].append((is_success(truth, reply), is_success(truth, format_reply("", theirs, CANONICAL))))
     print(f"{split}: {num} of {drawn} questions")
     for sort, found in sorted(rights.items()):
         reader, matcher = (sum(right) for right in zip(*found, strict=True))

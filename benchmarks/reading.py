@@ -17,8 +17,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 
 from videoseg_r1.ablations.clips import cases_of
-from videoseg_r1.datasets import davis
-from videoseg_r1.datasets.mosaic import mosaic
+from videoseg_r1.datasets.controls import mosaic
+from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.sample import samples_of
 from videoseg_r1.training.exam import answers
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import load_recipe
@@ -31,7 +32,7 @@ def main() -> None:
     options.add_argument("--model", default="reader")
     options.add_argument("--verbose", action="store_true")
     given = options.parse_args()
-    samples = davis.load(given.root)
+    samples = samples_of(load_davis16(given.root))
     cases = list(cases_of(mosaic(samples, given.mosaic) if given.mosaic else samples))
     learner = load_learner(load_recipe("lite", [f"model.source={given.model}"]))
     scores: dict[str, list[tuple[float, ...]]] = defaultdict(list)

@@ -18,7 +18,7 @@ from videoseg_r1.lite.reader.text_chat import turns
 from videoseg_r1.training.examples import scene_questions
 
 SEED = 1_000_001
-"""Of the scene: far beyond those that are taught."""
+"""Of the scene: far beyond those that are trained on."""
 
 
 def main() -> None:

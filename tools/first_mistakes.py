@@ -1,10 +1,10 @@
-"""Print where a reader first goes wrong, when it is given the taught replies word by word: quicker than an exam, and it says what to teach.
+"""Print where a reader first departs from the target replies, given token by token: quicker than an exam, and it says what to train.
 
 python tools/first_mistakes.py FOLDER [NUM_SCENES] [SPLIT]
 
 FOLDER holds weights, such as run/sft/checkpoint-50, or is a source of recipes (smollm2, reader). Each scene is asked all kinds of
 question. A reply counts where every token would have been the likeliest: greedy decoding would have written it. At which length to think
-is no mistake, since it is taught by chance.
+is no mistake, since the length of the target is drawn at random.
 """
 
 from __future__ import annotations

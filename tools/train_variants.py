@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from videoseg_r1.ablations.readers import VARIANTS, Variant
+from videoseg_r1.ablations.readers import ABLATION_VARIANTS, AblationVariant
 from videoseg_r1.lite.reader.trained import ABLATION_WEIGHTS
 from videoseg_r1.lite.reader.weights_delta import pack_adapter
 from videoseg_r1.training.recipe import load_recipe
@@ -23,7 +23,7 @@ class EnoughError(Exception):
     """The rewards are to stop here; the checkpoint of those steps is written."""
 
 
-def learn(variant: Variant, out: Path) -> None:
+def learn(variant: AblationVariant, out: Path) -> None:
     recipe = load_recipe("lite", ["run.tracker=none", *variant.changes])
     folder, stage = out / Path(variant.files[-1]).stem, recipe.run.stages[-1]
     made = folder / stage / (f"checkpoint-{variant.num_rewarded}" if stage == "grpo" else "final")
@@ -48,8 +48,8 @@ def learn(variant: Variant, out: Path) -> None:
 
 def main() -> None:
     out, *names = sys.argv[1:]
-    for name in names or [variant.name for variant in VARIANTS.values() if variant.changes and not variant.is_there]:
-        learn(VARIANTS[name], Path(out))
+    for name in names or [variant.name for variant in ABLATION_VARIANTS.values() if variant.changes and not variant.is_there]:
+        learn(ABLATION_VARIANTS[name], Path(out))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from videoseg_r1.ablations.document import kept
-from videoseg_r1.ablations.figures import figure, head, row
-from videoseg_r1.ablations.readers import VARIANTS
-from videoseg_r1.ablations.text import Scores
+from videoseg_r1.ablations.figures import figure, table_head, table_row
+from videoseg_r1.ablations.readers import ABLATION_VARIANTS
+from videoseg_r1.ablations.text import ReaderScores
 from videoseg_r1.documents import build, read_json
 from videoseg_r1.training.exam import Marks, examine, summary
 from videoseg_r1.training.recipe import recipe_of
@@ -29,7 +29,7 @@ _NUM_SHUFFLED = 26
 
 def written(run: Path, values: Path) -> str:
     """Return the card. Raises: InvalidDocument: the recipe or the values cannot be read. OutputError: the control cannot be kept."""
-    scores = {stage: kept(values, name, Scores, _not_measured) for stage, name in STAGES.items()}
+    scores = {stage: kept(values, name, ReaderScores, _not_measured) for stage, name in STAGES.items()}
     exam = {stage: {split: summary(marks) for split, marks in found.world.items()} for stage, found in scores.items()}
     exam["grpo"]["shuffled"] = summary(kept(values, "control", tuple[Marks, ...], _shuffled))
     recipe = recipe_of(build(dict[str, Any], read_json(run / "recipe.json"), str(run)), str(run))
@@ -38,23 +38,23 @@ def written(run: Path, values: Path) -> str:
 
 
 def _shuffled() -> tuple[Marks, ...]:
-    reader = VARIANTS[STAGES["grpo"]]
+    reader = ABLATION_VARIANTS[STAGES["grpo"]]
     return tuple(examine(reader.load(), "val", _NUM_SHUFFLED, reader.recipe().reward, shuffled=True))
 
 
-def _not_measured() -> Scores:
+def _not_measured() -> ReaderScores:
     raise SystemExit("measure it first: videoseg reproduce tables -o docs/ablations --root ../shared/data/davis16_dev")
 
 
-def _clips(scores: dict[str, Scores]) -> Iterator[str]:
+def _clips(scores: dict[str, ReaderScores]) -> Iterator[str]:
     yield "Answers of the reader alone to what perception says of the ten development clips of DAVIS-2016: box IoU in the target frame, and"
     yield "for absent targets the share that was answered by nothing; 95 % intervals."
     yield ""
     kinds = list(dict(scores["grpo"].clips))
     nums = [sum(kind == own for own, _ in scores["grpo"].clips) for kind in kinds]
-    yield from head(["after", *(f"{kind} (n {num})" for kind, num in zip(kinds, nums, strict=True))])
+    yield from table_head(["after", *(f"{kind} (n {num})" for kind, num in zip(kinds, nums, strict=True))])
     for stage, found in scores.items():
-        yield row(stage, [figure([worth for own, worth in found.clips if own == kind]) for kind in kinds])
+        yield table_row(stage, [figure([worth for own, worth in found.clips if own == kind]) for kind in kinds])
 
 
 def main() -> None:

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from helpers.shapes import rectangle
-from videoseg_r1.datasets import Sample
-from videoseg_r1.datasets.sample import PngGold
+from videoseg_r1.datasets.clip import Clip, Expression
+from videoseg_r1.datasets.sample import Sample
+from videoseg_r1.datasets.true_masks import PngMasks
 from videoseg_r1.errors import InvalidDocument, SourceNotFound
 from videoseg_r1.evaluation import Prediction, evaluate, from_preds, score_png_folders
 from videoseg_r1.video import open_video
@@ -35,7 +36,9 @@ def make_sample(root: Path, video: str, expression: str = "0") -> Sample:
     for path in paths:
         path.write_bytes(png(SQUARE))
     names = tuple(path.stem for path in paths)
-    return Sample(video, expression, "it", "referring", names, partial(open_video, folder), PngGold(video, SIZE, paths), (video,))
+    asked = Expression(expression, "it", ("1",))
+    clip = Clip("drawn", "all", video, names, partial(open_video, folder), (asked,), PngMasks(dict(enumerate(paths))))
+    return Sample(clip, asked, (video,))
 
 
 @pytest.fixture
@@ -72,13 +75,13 @@ def test_all_problems_come_in_one_error(preds: Path, samples: list[Sample]) -> N
         from_preds(preds, samples)
     message = str(caught.value)
     expected = {
-        "Unknown video": ("cow", "results.zip"),
-        "Unknown expression": ("ant/2",),
-        "A file beside the folders of expressions": ("ant/00000.png",),
-        "Unknown frame": ("ant/0/00004.png",),
-        "Wrong size": ("ant/0/00001.png: 40 x 23 pixels instead of 40 x 24",),
-        "Not a PNG file": ("ant/1/00001.png",),
-        "Not a mask file": ("bee/0/00002.png", "bee/0/00003.png"),
+        "unknown video": ("cow", "results.zip"),
+        "unknown expression": ("ant/2",),
+        "a file beside the folders of expressions": ("ant/00000.png",),
+        "unknown frame": ("ant/0/00004.png",),
+        "wrong size": ("ant/0/00001.png: 40 x 23 pixels instead of 40 x 24",),
+        "not a PNG file": ("ant/1/00001.png",),
+        "not a mask file": ("bee/0/00002.png", "bee/0/00003.png"),
     }
     for what, places in expected.items():
         for place in places:
@@ -102,7 +105,7 @@ def test_a_part_of_the_benchmark_can_be_scored(preds: Path, samples: list[Sample
 )
 def test_no_predictions_at_all_are_an_error_and_not_a_zero(tmp_path: Path, samples: list[Sample], make) -> None:
     make(tmp_path / "empty")
-    with pytest.raises(SourceNotFound, match="No predictions"):
+    with pytest.raises(SourceNotFound, match="no predictions"):
         from_preds(tmp_path / "empty", samples)
 
 
@@ -162,18 +165,18 @@ def test_a_prediction_that_vanishes_between_check_and_reading_is_named(preds: Pa
 
 
 def test_damaged_true_masks_stop_the_evaluation(samples: list[Sample]) -> None:
-    gold = samples[0].gold
-    assert isinstance(gold, PngGold)
-    gold.paths[3].write_bytes(gold.paths[3].read_bytes()[:-20])
+    masks = samples[0].clip.masks
+    assert isinstance(masks, PngMasks)
+    masks.paths[3].write_bytes(masks.paths[3].read_bytes()[:-20])
     with pytest.raises(InvalidDocument, match=r"ant/00003\.png"):
         evaluate(samples, lambda s: Prediction(()))
 
 
 def test_an_object_number_that_a_grey_mask_cannot_have_is_refused(samples: list[Sample]) -> None:
-    gold = samples[0].gold
-    assert isinstance(gold, PngGold)
+    masks = samples[0].clip.masks
+    assert isinstance(masks, PngMasks)
     with pytest.raises(InvalidDocument, match="object 2"):
-        PngGold(gold.key, gold.size, gold.paths, 2).mask(0)
+        masks.read(["2"], 0)
 
 
 def test_folder_scores_name_every_damaged_file(tmp_path: Path, samples: list[Sample]) -> None:
@@ -191,7 +194,7 @@ def test_folder_scores_name_every_damaged_file(tmp_path: Path, samples: list[Sam
 
 
 def test_folder_scores_without_true_masks(tmp_path: Path, samples: list[Sample]) -> None:
-    with pytest.raises(SourceNotFound, match="No true masks"):
+    with pytest.raises(SourceNotFound, match="no true masks"):
         score_png_folders(tmp_path, tmp_path / "nowhere")
     (tmp_path / "gold" / "cow").mkdir()
     with pytest.raises(InvalidDocument, match="cow"):
@@ -200,5 +203,5 @@ def test_folder_scores_without_true_masks(tmp_path: Path, samples: list[Sample])
 
 def test_a_video_named_like_a_path_does_not_leave_the_folder(preds: Path, samples: list[Sample]) -> None:
     (preds / "ant" / "0" / "sub").mkdir()
-    with pytest.raises(InvalidDocument, match="Unknown frame"):
+    with pytest.raises(InvalidDocument, match="unknown frame"):
         from_preds(preds, samples)

@@ -15,7 +15,7 @@ from videoseg_r1.training.curves import Curve, read_curve
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.run import train
-from videoseg_r1.training.shared_prefix.sft import TaughtScenes
+from videoseg_r1.training.shared_prefix.sft import SceneTrainer
 from videoseg_r1.training.trainers import sft_stage
 
 
@@ -25,13 +25,13 @@ def _recipe(llama: Path, *changes: str) -> Recipe:
 
 def _poison(monkeypatch: pytest.MonkeyPatch, bad_steps: set[int], value: float) -> None:
     """Make the loss of some steps, counted from 0, no number."""
-    computed = TaughtScenes.compute_loss
+    computed = SceneTrainer.compute_loss
 
     def compute_loss(self: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         loss = computed(self, *args, **kwargs)
         return loss * value if self.state.global_step in bad_steps else loss
 
-    monkeypatch.setattr(TaughtScenes, "compute_loss", compute_loss)
+    monkeypatch.setattr(SceneTrainer, "compute_loss", compute_loss)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -85,14 +85,14 @@ def test_weights_that_are_no_numbers_are_not_saved(llama: Path, tmp_path: Path) 
 
 
 def test_a_full_disk_in_a_checkpoint_leaves_the_one_before(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved = TaughtScenes._save_optimizer_and_scheduler
+    saved = SceneTrainer._save_optimizer_and_scheduler
 
     def full(self: Any, folder: str) -> None:
         if self.state.global_step == 3:
             raise OSError(28, "No space left on device")
         saved(self, folder)
 
-    monkeypatch.setattr(TaughtScenes, "_save_optimizer_and_scheduler", full)
+    monkeypatch.setattr(SceneTrainer, "_save_optimizer_and_scheduler", full)
     with pytest.raises(OutputError, match="No space left"):
         train(_recipe(llama), tmp_path / "out")
     monkeypatch.undo()

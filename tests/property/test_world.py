@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videoseg_r1.prompts import CANONICAL, parse_reply
-from videoseg_r1.training.world import KINDS_OF_QUERY, NOISES, SPLITS, Query, Scene, draw_moment, draw_sample, names
+from videoseg_r1.training.world import KINDS_OF_QUERY, NOISES, SPLITS, Query, Scene, draw_moment, draw_world_sample, names
 from videoseg_r1.training.world.names import FACTS
 from videoseg_r1.training.world.scene import FILL
 from videoseg_r1.training.world.templates import BIGGER, SIDES
@@ -165,7 +165,7 @@ class Reading:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31), split=st.sampled_from(SPLITS))
 def test_a_query_means_what_a_brute_force_reading_says(kind: str, seed: int, split: str) -> None:
-    sample = draw_sample(seed, split, kind=kind, noise=NOISES[0])
+    sample = draw_world_sample(seed, split, kind=kind, noise=NOISES[0])
     reading = Reading(sample.scene, sample.pick.target_frame)
     assert reading.answer(sample.query) == tuple(sorted(sample.targets)), sample.query
 
@@ -173,7 +173,7 @@ def test_a_query_means_what_a_brute_force_reading_says(kind: str, seed: int, spl
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**31), split=st.sampled_from(SPLITS))
 def test_the_sentence_says_what_the_query_means(seed: int, split: str) -> None:
-    query = draw_sample(seed, split).query
+    query = draw_world_sample(seed, split).query
     assert "{" not in query.text
     for attribute, value in query.filters:
         if attribute in ("fact", "overtakes", "breed"):
@@ -194,7 +194,7 @@ def test_the_sentence_says_what_the_query_means(seed: int, split: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**31), split=st.sampled_from(SPLITS), noise=st.sampled_from(NOISES))
 def test_any_sample_can_be_taught(seed: int, split: str, noise) -> None:
-    sample = draw_sample(seed, split, noise=noise)
+    sample = draw_world_sample(seed, split, noise=noise)
     read = parse_reply(sample.reply(), frame_size=CANONICAL, mode="strict")
     assert isinstance(read, Reasoning)
     assert len(read.cues) == len(sample.targets) == len(sample.boxes)

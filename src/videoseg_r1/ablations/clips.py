@@ -86,5 +86,5 @@ def _case(sample: Sample, video: Video, perception: Perception) -> Case:
     target, context = video.read([pick.target_frame])[0], Context(video, pick)
     matcher = Matcher(perception).answer(target, context, sample.query)
     asked = transcript_question(perception, target, context, sample.query)
-    mask = sample.gold.mask(pick.target_frame)
+    mask = sample.mask(pick.target_frame)
     return Case(sample, asked, box_of(mask) if mask.any() else None, matcher)

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from videoseg_r1.ablations import masks, text
 from videoseg_r1.ablations.clips import Case, cases_of
-from videoseg_r1.ablations.readers import VARIANTS
-from videoseg_r1.datasets import load_dataset
-from videoseg_r1.datasets.sample import Sample
+from videoseg_r1.ablations.readers import ABLATION_VARIANTS
+from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.sample import Sample, samples_of
 from videoseg_r1.documents import build, read_json, to_json
 from videoseg_r1.files import write_whole
 from videoseg_r1.types import Progress
@@ -39,7 +39,7 @@ def write_tables(out: Path, root: Path | None, num: int, num_clips: int, progres
     Raises: WeightsMissing, ModelError: of the readers. SourceNotFound, InvalidDocument: the clips or a file of values cannot be read.
         OutputError.
     """
-    real = load_dataset("davis16", root) if root else []
+    real = samples_of(load_davis16(root)) if root else []
     drawn = masks.changing_samples(num_clips)
     clips: Mapping[str, Sequence[Sample]] = {"drawn clips": drawn, **({"development clips": real} if real else {})}
     changing = {"drawn clips": drawn, **({"development clips, target hidden for a while": masks.hidden_samples(real)} if real else {})}
@@ -82,15 +82,15 @@ def kept(folder: Path, name: str, kind: type[_T], measure: Callable[[], _T]) -> 
     return build(kind, read_json(path), str(path))
 
 
-def _scores(values: Path, real: Sequence[Sample], num: int) -> dict[str, text.Scores]:
+def _scores(values: Path, real: Sequence[Sample], num: int) -> dict[str, text.ReaderScores]:
     """Return what the matcher and every reader that was trained got."""
 
     @cache
     def cases() -> list[Case]:
         return list(cases_of(real))
 
-    readers: dict[str, Callable[[], text.Scores]] = {text.BASELINE: lambda: text.baseline(num, cases())}
-    for variant in VARIANTS.values():
+    readers: dict[str, Callable[[], text.ReaderScores]] = {text.BASELINE: lambda: text.baseline(num, cases())}
+    for variant in ABLATION_VARIANTS.values():
         if variant.is_there:
             readers[variant.name] = lambda variant=variant: text.scores_of(variant, num, cases())
-    return {name: kept(values, name, text.Scores, measure) for name, measure in readers.items()}
+    return {name: kept(values, name, text.ReaderScores, measure) for name, measure in readers.items()}

@@ -64,11 +64,11 @@ def _share(one: NDArray[np.float64], other: NDArray[np.float64], axis: int) -> A
     return 1 - one.mean(axis) / other.mean(axis)
 
 
-def row(name: str, cells: Sequence[object]) -> str:
+def table_row(name: str, cells: Sequence[object]) -> str:
     """Return a row of a Markdown table."""
     return f"| {name} | {' | '.join(map(str, cells))} |"
 
 
-def head(names: Sequence[str]) -> list[str]:
+def table_head(names: Sequence[str]) -> list[str]:
     """Return the head of a Markdown table."""
     return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]

@@ -1,7 +1,7 @@
 """Tables 5 and 6 in small: how the target frame is chosen, and what the segmenter is given, in masks.
 
 Table 5 is asked of clips whose target is not to be seen all the time, where the frame matters. Table 6 looks at the seed mask in the
-target frame, before anything is carried. Not here: what a reader is taught (`text`).
+target frame, before anything is carried. Not here: how well readers answer (`text`).
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Literal, TypeAlias
 
-from videoseg_r1.ablations.figures import difference, figure, head, row
-from videoseg_r1.datasets.sample import Sample
+from videoseg_r1.ablations.figures import difference, figure, table_head, table_row
+from videoseg_r1.datasets.sample import Sample, samples_of
 from videoseg_r1.evaluation import by_text, evaluate
 from videoseg_r1.masks import union_of
 from videoseg_r1.metrics import region_similarity
 from videoseg_r1.presets.table import load
 from videoseg_r1.stages.protocols import Context
 from videoseg_r1.stages.sampling.hierarchical import SamplerMode
-from videoseg_r1.training.world import Split, draw_sample
-from videoseg_r1.training.world.benchmark import rendered_samples
+from videoseg_r1.training.world import Split, draw_world_sample
+from videoseg_r1.training.world.benchmark import rendered_clips
 from videoseg_r1.types import Cue
 
 _Values: TypeAlias = Mapping[str, Mapping[Any, Sequence[float]]]
@@ -47,19 +47,19 @@ def changing_samples(num: int, split: Split = "val") -> list[Sample]:
     """Return rendered clips whose targets are hidden, late or gone in some frames; `num` of them, the first of their split."""
     seeds: list[int] = []
     for seed in range(100 * num):
-        sample = draw_sample(seed, split)
+        sample = draw_world_sample(seed, split)
         if sample.targets and not sample.scene.visible[list(sample.targets)].all():
             seeds.append(seed)
         if len(seeds) == num:
             break
-    return rendered_samples(seeds, split)
+    return samples_of(rendered_clips(seeds, split))
 
 
 def hidden_samples(samples: Sequence[Sample]) -> list[Sample]:
     """Return those whose target is partly hidden, small or gone for a while: in some frame less than half of its median area."""
     found: list[Sample] = []
     for sample in samples:
-        areas = [int(sample.gold.mask(index).sum()) for index in range(len(sample.gold))] if sample.target_present else []
+        areas = [int(sample.mask(index).sum()) for index in sample.scored_frames] if sample.target_present else []
         if areas and min(areas) < median(areas) / 2:
             found.append(sample)
     return found
@@ -94,7 +94,7 @@ def _seeds(samples: Sequence[Sample], preset: str) -> Iterator[dict[str, float]]
             cues = reasoner.reason(target, Context(video, pick), sample.query).cues
             if not cues or not all(cue.box and cue.points and cue.neg_points for cue in cues):
                 continue
-            truth = sample.gold.mask(pick.target_frame)
+            truth = sample.mask(pick.target_frame)
             yield {
                 name: region_similarity(union_of(segmenter.segmenter.segment(target, [part(cue) for cue in cues])), truth)
                 for name, part in PARTS.items()
@@ -115,9 +115,9 @@ def table_6(values: _Values) -> list[str]:
 def _table(what: str, score: str, values: _Values, rows: Mapping[Any, str], against: Mapping[Any, Sequence[Any]]) -> list[str]:
     """Return a row for each way and, below, by how much some are better than others on the same samples."""
     nums = [max(map(len, found.values()), default=0) for found in values.values()]
-    lines = head([what, *(f"{score}, {name} (n {num})" for name, num in zip(values, nums, strict=True))])
-    lines += [row(told, [figure(found.get(way, ())) for found in values.values()]) for way, told in rows.items()]
+    lines = table_head([what, *(f"{score}, {name} (n {num})" for name, num in zip(values, nums, strict=True))])
+    lines += [table_row(told, [figure(found.get(way, ())) for found in values.values()]) for way, told in rows.items()]
     for way, other in ((way, other) for way, others in against.items() for other in others):
         differences = [difference(found.get(way, ()), found.get(other, ())) for found in values.values()]
-        lines.append(row(f"{rows[way]}, less {rows[other]}", differences))
+        lines.append(table_row(f"{rows[way]}, less {rows[other]}", differences))
     return lines

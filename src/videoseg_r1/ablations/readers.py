@@ -19,7 +19,7 @@ _SILENT = "reward.thinking=false"
 
 
 @dataclass(frozen=True)
-class Variant:
+class AblationVariant:
     """One reader.
 
     Attributes:
@@ -60,30 +60,30 @@ _BY_EXAMPLES = ('run.stages=["refine"]', "model.source=reader-base", "run.seed=6
 _BY_REWARDS = ('run.stages=["grpo"]', "model.rank=8", "model.alpha=8")  # what was there before becomes part of the weights
 _AFTER_SFT, _AFTER_SILENCE = ("model.source=reader-sft", "run.seed=64"), ("model.source=reader-silent", "run.seed=64", _SILENT)
 
-VARIANTS: Mapping[str, Variant] = {
+ABLATION_VARIANTS: Mapping[str, AblationVariant] = {
     variant.name: variant
     for variant in (
-        Variant("SFT", (_EXAMPLES,)),
-        Variant("SFT without thinking", (_SILENT_EXAMPLES,), (*_BY_EXAMPLES, _SILENT)),
-        Variant("RL without thinking", (_SILENT_EXAMPLES, "rl-without-thinking.safetensors"), (*_BY_REWARDS, *_AFTER_SILENCE)),
-        Variant("RL with thinking", ("reader-rewards.safetensors",)),
-        Variant(
+        AblationVariant("SFT", (_EXAMPLES,)),
+        AblationVariant("SFT without thinking", (_SILENT_EXAMPLES,), (*_BY_EXAMPLES, _SILENT)),
+        AblationVariant("RL without thinking", (_SILENT_EXAMPLES, "rl-without-thinking.safetensors"), (*_BY_REWARDS, *_AFTER_SILENCE)),
+        AblationVariant("RL with thinking", ("reader-rewards.safetensors",)),
+        AblationVariant(
             "RL with thinking, second seed",
             (_EXAMPLES, "rl-second-seed.safetensors"),
             (*_BY_REWARDS, "model.source=reader-sft", "run.seed=65"),
         ),
-        Variant(
+        AblationVariant(
             "RL without length penalty",
             (_EXAMPLES, "rl-without-penalty.safetensors"),
             (*_BY_REWARDS, *_AFTER_SFT, "reward.beta=0"),
         ),
-        Variant(
+        AblationVariant(
             "RL without non-repetition",
             (_EXAMPLES, "rl-without-repetition.safetensors"),
             (*_BY_REWARDS, *_AFTER_SFT, "reward.weights.non_repeat=0"),
             num_rewarded=80,
         ),
-        Variant(
+        AblationVariant(
             "RL without both",
             (_EXAMPLES, "rl-without-both.safetensors"),
             (*_BY_REWARDS, *_AFTER_SFT, "reward.beta=0", "reward.weights.non_repeat=0"),

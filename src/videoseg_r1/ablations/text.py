@@ -1,6 +1,6 @@
 """Tables 4 and 7 in small: readers of `lite` examined on the drawn world as text, and put to real clips.
 
-The matcher, which nothing was taught, is the baseline: it judges the very things that the readers are told of. Not here: masks
+The matcher, which is not trained, is the baseline: it sees the same things that the transcript tells the readers of. Not here: masks
 (`masks`), training.
 """
 
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from videoseg_r1.ablations.clips import Case
-from videoseg_r1.ablations.figures import difference, figure, head, row, share_fewer
-from videoseg_r1.ablations.readers import VARIANTS, Variant
-from videoseg_r1.difficulty.levels import TIERS, token_budget
+from videoseg_r1.ablations.figures import difference, figure, share_fewer, table_head, table_row
+from videoseg_r1.ablations.readers import ABLATION_VARIANTS, AblationVariant
+from videoseg_r1.difficulty.levels import TIERS
 from videoseg_r1.lite.language.matcher import PRESENT, MatcherAnswer, match
 from videoseg_r1.lite.language.transcript import canonical_box, canonical_middle
 from videoseg_r1.lite.language.words import understand
 from videoseg_r1.prompts import CANONICAL, format_reply
-from videoseg_r1.rewards import score, truth_of
-from videoseg_r1.training.exam import Marks, answers, examine, is_success, union_iou
+from videoseg_r1.rewards import DEFAULT
+from videoseg_r1.training.exam import Marks, answers, exam_questions, examine, mark
 from videoseg_r1.training.examples import without_thinking
-from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
+from videoseg_r1.training.world import Split, WorldSample
 from videoseg_r1.types import Box, Cue, Point, Reasoning
 
 BASELINE = "matcher, nothing taught"
@@ -36,7 +36,7 @@ _TIERS: Mapping[str, Callable[[float], bool]] = {
 
 
 @dataclass(frozen=True)
-class Scores:
+class ReaderScores:
     """What a reader got.
 
     Attributes:
@@ -56,30 +56,21 @@ class Scores:
         return [worth for kind, worth in self.clips if kind != "absent"]
 
 
-def baseline(num: int, cases: Sequence[Case]) -> Scores:
+def baseline(num: int, cases: Sequence[Case]) -> ReaderScores:
     """Return what the matcher gets on the questions that readers are asked. Its thoughts are none, so neither are its tokens."""
-    world = {
-        split: tuple(_mark(draw_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)])) for seed in range(num))
-        for split in _SPLITS
-    }
-    return Scores(world, tuple((case.sample.kind, case.worth(case.matched)) for case in cases))
+    world = {split: tuple(mark(sample, matched(sample), DEFAULT, 0) for sample in exam_questions(split, num)) for split in _SPLITS}
+    return ReaderScores(world, tuple((case.sample.kind, case.worth(case.matched)) for case in cases))
 
 
-def scores_of(variant: Variant, num: int, cases: Sequence[Case]) -> Scores:
+def scores_of(variant: AblationVariant, num: int, cases: Sequence[Case]) -> ReaderScores:
     """Return what a reader gets. Raises: WeightsMissing, ModelError."""
     learner, reward = variant.load(), variant.recipe().reward
     prompts = [case.asked.messages if variant.thinking else without_thinking(case.asked.messages) for case in cases]
     replies = answers(learner, prompts) if prompts else []
-    return Scores(
+    return ReaderScores(
         {split: tuple(examine(learner, split, num, reward)) for split in _SPLITS},
         tuple((case.sample.kind, case.worth(case.read(reply))) for case, reply in zip(cases, replies, strict=True)),
     )
-
-
-def _mark(sample: WorldSample) -> Marks:
-    reply = matched(sample)
-    scored = score(reply, truth_of(sample.masks(), budget=token_budget(sample.difficulty)), num_think_tokens=0)
-    return Marks(sample.query.kind, sample.difficulty, is_success(sample, reply), union_iou(sample, reply), scored.total, 0)
 
 
 def matcher_answer(sample: WorldSample) -> MatcherAnswer:
@@ -97,44 +88,46 @@ def matched(sample: WorldSample) -> str:
     return format_reply(answer.text, answer.cues, CANONICAL)
 
 
-def table_4(scores: Mapping[str, Scores]) -> list[str]:
+def table_4(scores: Mapping[str, ReaderScores]) -> list[str]:
     """Return the lines of the table: training, in and out of distribution and on real clips. Rows that were not trained say so."""
     told = ("success, in distribution", "IoU", "success, out of it", "IoU", "box IoU, real clips")
     nums = [max(map(len, column)) for column in zip(*map(_columns, scores.values()), strict=True)]
-    lines = head(["reader", *(f"{name} (n {num})" for name, num in zip(told, nums, strict=True))])
+    lines = table_head(["reader", *(f"{name} (n {num})" for name, num in zip(told, nums, strict=True))])
     others = {name for pair in _PENALTY for name in pair} - {"RL with thinking"}
-    for name in (BASELINE, *(name for name in VARIANTS if name not in others)):
-        lines.append(row(name, [figure(values) for values in _columns(scores[name])] if name in scores else ["not trained yet", *[""] * 4]))
+    for name in (BASELINE, *(name for name in ABLATION_VARIANTS if name not in others)):
+        lines.append(
+            table_row(name, [figure(values) for values in _columns(scores[name])] if name in scores else ["not trained yet", *[""] * 4])
+        )
     for other in ("SFT without thinking", "SFT"):  # the paper's row, and what the rewards began with
         if {other, "RL with thinking"} <= scores.keys():
             pairs = zip(_columns(scores["RL with thinking"]), _columns(scores[other]), strict=True)
-            lines.append(row(f"RL with thinking, less {other}", [difference(*pair) for pair in pairs]))
+            lines.append(table_row(f"RL with thinking, less {other}", [difference(*pair) for pair in pairs]))
     return lines
 
 
-def _columns(found: Scores) -> list[list[float]]:
+def _columns(found: ReaderScores) -> list[list[float]]:
     return [*(found.of_world(split, what) for split in _SPLITS for what in ("success", "iou")), found.of_clips()]
 
 
-def table_7(scores: Mapping[str, Scores]) -> list[str]:
+def table_7(scores: Mapping[str, ReaderScores]) -> list[str]:
     """Return the lines of the table: with and without the length penalty, success and thinking tokens by tier of difficulty.
 
     Below them, for every pair of readers that differ in the penalty alone, by how much success differs, and how many tokens fewer.
     """
-    lines = head(["reader", "split", *(f"{tier}: success, tokens" for tier in _TIERS), "all: success, tokens"])
+    lines = table_head(["reader", "split", *(f"{tier}: success, tokens" for tier in _TIERS), "all: success, tokens"])
     for name in ("SFT", *(name for pair in _PENALTY for name in pair)):
         if name not in scores:
-            lines.append(row(name, ["not trained yet", *[""] * (len(_TIERS) + 1)]))
+            lines.append(table_row(name, ["not trained yet", *[""] * (len(_TIERS) + 1)]))
             continue
         for split in _SPLITS:
             marks = scores[name].world[split]
-            lines.append(row(name, [split, *(_told(tier) for tier in [*_by_tier(marks), marks])]))
+            lines.append(table_row(name, [split, *(_told(tier) for tier in [*_by_tier(marks), marks])]))
     for pair in _PENALTY:
         if set(pair) <= scores.keys():
             for split in _SPLITS:
                 tiers = zip(*(_by_tier(scores[name].world[split]) for name in pair), strict=True)
                 everything = tuple(scores[name].world[split] for name in pair)
-                lines.append(row(f"{pair[0]}, against {pair[1]}", [split, *(_compared(*one) for one in [*tiers, everything])]))
+                lines.append(table_row(f"{pair[0]}, against {pair[1]}", [split, *(_compared(*one) for one in [*tiers, everything])]))
     return lines
 
 

@@ -13,7 +13,7 @@ from videoseg_r1._version import __version__
 from videoseg_r1.cli import INTERRUPTED
 from videoseg_r1.cli.demo import demo
 from videoseg_r1.cli.doctor import doctor
-from videoseg_r1.cli.eval import evaluate
+from videoseg_r1.cli.eval import eval_verb
 from videoseg_r1.cli.export import export
 from videoseg_r1.cli.models import models
 from videoseg_r1.cli.propagate import propagate
@@ -22,14 +22,14 @@ from videoseg_r1.cli.replay import replay
 from videoseg_r1.cli.reproduce import reproduce
 from videoseg_r1.cli.segment import segment
 from videoseg_r1.cli.terminal import Outcome
-from videoseg_r1.cli.train import train
+from videoseg_r1.cli.train import train_verb
 from videoseg_r1.cli.verb import usage_failed, verb
 
 VERBS: dict[str, Callable[..., Outcome]] = {
     "segment": segment,
     "propagate": propagate,
-    "eval": evaluate,
-    "train": train,
+    "eval": eval_verb,
+    "train": train_verb,
     "reproduce": reproduce,
     "rate": rate,
     "export": export,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,17 +19,16 @@ from videoseg_r1.cli.options import (
 )
 from videoseg_r1.cli.outputs import check_new
 from videoseg_r1.cli.terminal import Outcome, Terminal
+from videoseg_r1.datasets.registry import names_for
 from videoseg_r1.errors import UsageError
 
-if TYPE_CHECKING:
-    from videoseg_r1.evaluation import Row
-    from videoseg_r1.types import Progress
+_KNOWN = ", ".join(names_for("evaluation"))
 
 
-def evaluate(
+def eval_verb(
     terminal: Terminal,
     *,
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The benchmark: davis16.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=f"The benchmark: {_KNOWN}.")],
     root: Annotated[Path, typer.Option("--root", metavar="DIR", help="The folder of the benchmark.")],
     preset: PresetOption = "lite",
     propagator: PropagatorOption = None,
@@ -56,32 +54,39 @@ def evaluate(
     """
     reads_text = not given_mask and from_preds is None
     _check_options(reads_text, shuffle_text, control, from_preds, save_preds)
-    with_control = reads_text and not shuffle_text and control is not False
     if save_preds is not None:
         check_new(save_preds)
 
-    from videoseg_r1.cli.benchmark import Choice, predictor_of, saving, shuffled, table
-    from videoseg_r1.evaluation import evaluate as score
+    from videoseg_r1.evaluation.report import table
+    from videoseg_r1.evaluation.run import Selection, run_evaluation
 
-    names = tuple(name.strip() for name in videos.split(",") if name.strip())
-    choice = Choice(dataset, root, given_mask, mosaic, names, limit, whole=with_control or shuffle_text or from_preds is not None)
-    known, samples = choice.samples()
-    other = shuffled(known, samples) if with_control or shuffle_text else []
     changes = changed_settings(sampler, anchors, seed_frames)
-    predict, settings = predictor_of(
-        choice, known, from_preds, preset=preset, propagator=propagator, device=device, changes=changes, seed=seed
+    selection = Selection(
+        dataset=dataset,
+        root=root,
+        given_mask=given_mask,
+        mosaic=mosaic,
+        videos=tuple(name.strip() for name in videos.split(",") if name.strip()),
+        limit=limit,
+        shuffle_text=shuffle_text,
+        control=reads_text and not shuffle_text and control is not False,
     )
-    settings = {**settings, "dataset": dataset, "root": str(root), "given_mask": given_mask, "mosaic": mosaic}
-    settings |= {"shuffle_text": shuffle_text, "videos": list(names), "limit": limit}
     with terminal.progress() as progress:
-        with saving(predict, save_preds) as predict_and_save:
-            scored = other if shuffle_text else samples
-            report = score(scored, predict_and_save, settings=settings, on_row=_counter(progress, "evaluate", scored))
-        reports = [report]
-        if with_control:
-            reports.append(score(other, predict, settings=settings, on_row=_counter(progress, "control", other)))
-    document = report.to_dict(*reports[1:])
-    return Outcome(document, table(document), exit_code=int(any(one.num_failed for one in reports)))
+        report, control_report = run_evaluation(
+            selection,
+            progress,
+            preds=from_preds,
+            keep=save_preds,
+            seed=seed,
+            preset=preset,
+            propagator=propagator,
+            device=device,
+            sampler=changes.sampler,
+            extensions=changes.extensions,
+        )
+    document = report.to_dict(control_report)
+    failed = report.num_failed + (control_report.num_failed if control_report else 0)
+    return Outcome(document, table(document), exit_code=int(failed > 0))
 
 
 def _check_options(reads_text: bool, shuffle_text: bool, control: bool | None, from_preds: Path | None, save_preds: Path | None) -> None:
@@ -90,14 +95,3 @@ def _check_options(reads_text: bool, shuffle_text: bool, control: bool | None, f
         raise UsageError("there is no text to shuffle", where=where, fix="leave out --given-mask and --from-preds")
     if from_preds is not None and save_preds is not None:
         raise UsageError("these predictions are saved already", where="--save-preds")
-
-
-def _counter(progress: Progress, stage: str, samples: Sequence[object]) -> Callable[[Row], None]:
-    done = 0
-
-    def count(_row: Row) -> None:
-        nonlocal done
-        done += 1
-        progress(stage, done, len(samples))
-
-    return count

@@ -22,7 +22,7 @@ _RELEASE_EXAM = 192
 _NEEDED = ("trl", "peft", "accelerate", "datasets")
 
 
-def train(
+def train_verb(
     terminal: Terminal,
     *,
     source: Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or one of paper-7b, paper-3b, lite, smoke.")],

@@ -1,10 +1,10 @@
-"""Ref-YouTube-VOS for training. Not here: its valid and test sets, which have no masks.
+"""Loader of Ref-YouTube-VOS, training split. Not here: its valid and test splits, which have no masks.
 
     ROOT/meta_expressions/train/meta_expressions.json
     ROOT/train/JPEGImages/CLIP/FRAME.jpg
     ROOT/train/Annotations/CLIP/FRAME.png      palette, every 5th frame of the 30 fps source
 
-Source: docs/algorithm.md, "Ref-YouTube-VOS". Checked on folders drawn in this layout, not on the real set.
+Source: docs/algorithm.md, "Ref-YouTube-VOS". Checked on folders drawn in this layout, not on the real dataset.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from videoseg_r1.datasets.expressions import labelled_clips, read_expressions
-from videoseg_r1.datasets.training import TrainingClip
+from videoseg_r1.datasets.clip import Clip
+from videoseg_r1.datasets.ref_vos_json import palette_clips, read_entries
 
 
-def load(root: str | Path, videos: Collection[str] | None = None) -> list[TrainingClip]:
-    """Return every expression of the training set, or of some of its clips, in the order of the JSON.
+def load_ref_youtube_vos(root: str | Path, videos: Collection[str] | None = None, split: str = "train") -> list[Clip]:
+    """Return the clips of the split, or some of them, in the order of the JSON.
 
     Raises: SourceNotFound: no expressions in this folder. UnknownName: no clip of that name. InvalidDocument: the JSON does not
         follow its schema, or files are missing, all problems in one error.
     """
-    root = Path(root)
-    meta = root / "meta_expressions" / "train" / "meta_expressions.json"
-    folder = root / "train"
-    return labelled_clips("ref-youtube-vos", meta, read_expressions(meta), folder / "JPEGImages", folder / "Annotations", videos)
+    meta = Path(root) / "meta_expressions" / split / "meta_expressions.json"
+    folder = Path(root) / split
+    return palette_clips("ref_youtube_vos", split, meta, read_entries(meta), folder / "JPEGImages", folder / "Annotations", videos)

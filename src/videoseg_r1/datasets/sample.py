@@ -1,199 +1,109 @@
-"""What a benchmark is made of, whatever its files look like: samples, their true masks, and strict readers of mask files.
+"""What evaluation scores: one expression of one clip, with the union of its objects as the truth.
 
-One sample is one clip with one expression. Not covered: several objects per expression scored apart (their union is the truth).
+Not here: clips themselves (`clip`), harder versions of samples (`controls`).
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
-from videoseg_r1.errors import InvalidDocument, SourceNotFound, VideosegError
+from videoseg_r1.datasets.clip import Clip, Expression, TrueMasks
+from videoseg_r1.errors import InputError
+from videoseg_r1.masks import union_of
 from videoseg_r1.types import BoolMask
 from videoseg_r1.video import Video
-
-ABSENT = "absent"
-"""Kind of the expressions that name nothing in the clip."""
-_HEADER_BYTES = 26
-_GREY, _PALETTE = 0, 3
-_MAX_LISTED = 10
-
-
-class Gold(Protocol):
-    """The true masks of one expression, read when they are asked for."""
-
-    @property
-    def key(self) -> str:
-        """Name of these masks: two samples with the same key have the same masks."""
-        ...
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of every mask."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def mask(self, index: int) -> BoolMask:
-        """Return the mask of a frame, (H, W) bool. Raises InvalidDocument: the file is damaged or of another size."""
-        ...
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip with one expression.
+    """One expression of one clip.
 
     Attributes:
-        video_id, expression_id: names as in the benchmark; together they are unique.
-        query: the expression.
-        kind: referring, attribute, motion, reasoning, absent, or whatever the benchmark has.
-        frame_names: name of every frame without suffix, in order; mask files are named like this.
-        open: opens the frames, to be used as a context manager.
-        gold: the true masks; all empty where the target is absent.
-        clips: the clips to be seen: the own one alone, or all of a mosaic.
-        best_frame: frame that shows the target best, where somebody judged that.
-        difficulty: ratings by dimension, 1 (easy) to 10, where somebody gave them.
-        query_from: "video/expression" that the query was borrowed from; "" when it is the sample's own.
+        clip: what is shown.
+        expression: what is asked.
+        shown: names of the clips to be seen, the one that the expression belongs to first; several in a mosaic.
+        query_from: "video/expression" that the text was borrowed from; "" when it is the sample's own.
     """
 
-    video_id: str
-    expression_id: str
-    query: str
-    kind: str
-    frame_names: tuple[str, ...]
-    open: Callable[[], Video]
-    gold: Gold
-    clips: tuple[str, ...]
-    best_frame: int | None = None
-    difficulty: Mapping[str, float] = field(default_factory=dict[str, float])
+    clip: Clip
+    expression: Expression
+    shown: tuple[str, ...]
     query_from: str = ""
+
+    @property
+    def video_id(self) -> str:
+        """Name of the clip; with `expression_id` it is unique among the samples of a benchmark."""
+        return self.clip.name
+
+    @property
+    def expression_id(self) -> str:
+        """Name of the expression in its clip."""
+        return self.expression.id
+
+    @property
+    def query(self) -> str:
+        """The sentence that is asked."""
+        return self.expression.text
+
+    @property
+    def kind(self) -> str:
+        """Kind of the expression."""
+        return self.expression.kind
 
     @property
     def target_present(self) -> bool:
         """Whether the expression names something in the clip."""
-        return self.kind != ABSENT
+        return self.expression.target_present
 
+    @property
+    def frame_names(self) -> tuple[str, ...]:
+        """Name of every frame without suffix, in order."""
+        return self.clip.frame_names
 
-@dataclass(frozen=True)
-class PngGold:
-    """One PNG per frame; `label` is the index of the object in palette files, None takes all that is not zero."""
+    @property
+    def num_frames(self) -> int:
+        """Number of frames of the clip."""
+        return len(self.clip.frame_names)
 
-    key: str
-    size: tuple[int, int]
-    paths: tuple[Path, ...]
-    label: int | None = None
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the true masks. Raises InputError: the clip has none."""
+        return self._masks.size
 
-    def __len__(self) -> int:
-        return len(self.paths)
+    @property
+    def truth_key(self) -> tuple[str, tuple[str, ...]]:
+        """Name of the true masks: two samples of a benchmark with the same key have the same masks."""
+        return self.clip.name, self.expression.object_ids
+
+    @property
+    def scored_frames(self) -> Sequence[int]:
+        """The frames whose true mask is known, ascending. Raises InputError: the clip has no true masks."""
+        return self._masks.frames(self.expression.object_ids)
+
+    def open(self) -> Video:
+        """Open the frames of the clip, to be used as a context manager."""
+        return self.clip.open()
 
     def mask(self, index: int) -> BoolMask:
-        return read_png_mask(self.paths[index], self.size, self.label)
+        """Return (H, W) bool, the union of the expression's objects in a scored frame; empty where the target is absent.
+
+        Raises: SourceNotFound, InvalidDocument: the mask is missing or damaged. InputError: the clip has no true masks.
+        """
+        return union_of(self._masks.read(self.expression.object_ids, index))
+
+    def ignored(self, index: int) -> BoolMask | None:
+        """Return (H, W) bool, the pixels of a scored frame that do not count; None where all do. Raises InputError, as `mask`."""
+        return self._masks.ignored(index)
+
+    @property
+    def _masks(self) -> TrueMasks:
+        if self.clip.masks is None:
+            fix = "predictions for it can be made, but only its authors can score them"
+            raise InputError("the clip has no true masks", where=f"{self.clip.dataset}/{self.clip.name}", fix=fix)
+        return self.clip.masks
 
 
-@dataclass(frozen=True)
-class EmptyGold:
-    """The truth of an expression without a target."""
-
-    key: str
-    size: tuple[int, int]
-    num_frames: int
-
-    def __len__(self) -> int:
-        return self.num_frames
-
-    def mask(self, index: int) -> BoolMask:  # noqa: ARG002 - every frame is alike
-        return np.zeros(self.size[::-1], np.bool_)
-
-
-def png_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) from the header of a mask file, without decoding it.
-
-    Raises: SourceNotFound: no such file, or not readable. InvalidDocument: not a PNG, or a colour PNG.
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-    except OSError as error:
-        raise SourceNotFound("No mask file", where=str(path), why=error.strerror or "") from error
-    width, height, _ = _parse_header(header, path)
-    return width, height
-
-
-def read_png_mask(path: Path, size: tuple[int, int], label: int | None = None) -> BoolMask:
-    """Return the mask in a grey or palette PNG, (H, W) bool.
-
-    Args:
-        path: the file.
-        size: the (width, height) that it must have.
-        label: index of the object in a palette file; None takes every index but 0. A grey file holds one object, number 1.
-    Raises: SourceNotFound: no such file, or not readable. InvalidDocument: not a PNG, damaged, of another size, in colour, with
-        several grey levels, or `label` above 1 for a grey file.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceNotFound("No mask file", where=str(path), why=error.strerror or "") from error
-    width, height, palette = _parse_header(data, path)
-    if (width, height) != size:
-        raise wrong_size(path, (width, height), size)
-    if palette:
-        indices = _read_palette(data, path)
-        return indices != 0 if label is None else indices == label
-    if label not in (None, 1):
-        raise InvalidDocument("A grey mask file holds one object only", where=str(path), why=f"object {label} was asked for")
-    return _decode_grey(data, path)
-
-
-def wrong_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> InvalidDocument:
-    """Return the error for a mask or frame file whose (width, height) is not the one expected."""
-    why = f"{found[0]} x {found[1]} pixels instead of {expected[0]} x {expected[1]}"
-    return InvalidDocument("Wrong size", where=str(path), why=why, fix="masks are compared at the size of the true masks")
-
-
-def raise_problems(what: str, where: str, problems: Sequence[VideosegError], fix: str) -> None:
-    """Raise one InvalidDocument that lists the problems, each once; do nothing when there are none."""
-    lines = list(dict.fromkeys(": ".join(part for part in (p.what, p.where, p.why) if part) for p in problems))
-    if lines:
-        more = [f"and {len(lines) - _MAX_LISTED} more"] if len(lines) > _MAX_LISTED else []
-        raise InvalidDocument(what, where=where, why="\n  ".join(lines[:_MAX_LISTED] + more), fix=fix)
-
-
-def _parse_header(data: bytes, path: Path) -> tuple[int, int, bool]:
-    """Return width, height and whether the file has a palette."""
-    if len(data) < _HEADER_BYTES or not data.startswith(b"\x89PNG\r\n\x1a\n") or data[12:16] != b"IHDR":
-        raise InvalidDocument("Not a PNG file", where=str(path))
-    depth, color = data[24], data[25]
-    if color not in (_GREY, _PALETTE) or depth > 8:
-        why = "it is in colour, has an alpha channel, or 16 bits"
-        raise InvalidDocument("Not a mask file", where=str(path), why=why, fix="save masks as grey 0/255 or palette PNG")
-    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"), color == _PALETTE
-
-
-def _read_palette(data: bytes, path: Path) -> npt.NDArray[np.uint8]:
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            image.verify()  # decoding alone would pass over wrong checksums and a missing end
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            return np.asarray(image, np.uint8)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InvalidDocument("Damaged mask file", where=str(path), why=str(error)) from error
-
-
-def _decode_grey(data: bytes, path: Path) -> BoolMask:
-    # OpenCV refuses files with a wrong checksum or a missing end, and is the fastest reader at hand
-    grey: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if grey is None:
-        raise InvalidDocument("Damaged mask file", where=str(path))
-    # plus one turns 0 and 255 into 1 and 0: a cheap look before the slow one
-    if (grey + np.uint8(1)).max() > 1 and len(np.unique(grey)) > 2:
-        fix = "threshold probabilities first; save labels as palette PNG"
-        raise InvalidDocument("Not a mask file", where=str(path), why="it has more than two grey levels", fix=fix)
-    return grey != 0
+def samples_of(clips: Iterable[Clip]) -> list[Sample]:
+    """Return a sample for every expression of every clip, in their order."""
+    return [Sample(clip, expression, (clip.name,)) for clip in clips for expression in clip.expressions]

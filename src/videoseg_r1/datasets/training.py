@@ -1,23 +1,23 @@
 """What stage 2 is trained on: one expression of one clip, the frame to answer for, and the frames around it, drawn at random.
 
 The sampler is not used in training: the key segment is a window around the target frame, so the prompt looks as it does at
-inference. Not here: reading folders (`ref_youtube_vos`, `mevis`, `ref_davis17`), prompts, truths for rewards.
+inference. Not here: loading folders (`ref_youtube_vos`, `mevis`, `ref_davis17`), prompts, truths for rewards.
 Source: docs/algorithm.md, "Training samples"; the paper says that the frame sampler is left out, the rules are ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from videoseg_r1.datasets.clip import Clip, Expression
+from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
-from videoseg_r1.types import BoolMask, KeyframePick, RgbImage
-from videoseg_r1.video import open_video
+from videoseg_r1.types import BoolMask, KeyframePick
 from videoseg_r1.video.indices import reference_frames, uniform
 
 LEAST_AREA = 0.0005
@@ -26,56 +26,53 @@ _EDGE = 0.1  # of the window: how near to its ends the target frame may lie
 
 
 @dataclass(frozen=True)
-class TrainingClip:
-    """One expression of one clip; pixels and masks are read when they are asked for.
+class TrainingSource:
+    """One expression of one clip, from which training samples are drawn; masks are read when they are asked for."""
 
-    Attributes:
-        dataset, video_id, expression_id: names as in the dataset; together they are unique.
-        query: the expression.
-        frames: picture of every frame, in order.
-        read_masks: (N, H, W) bool of a frame, one mask per object that the expression means, in the same order everywhere; it
-            raises InvalidDocument where a mask is damaged.
-    """
+    clip: Clip
+    expression: Expression
 
-    dataset: str
-    video_id: str
-    expression_id: str
-    query: str
-    frames: tuple[Path, ...]
-    read_masks: Callable[[int], BoolMask]
+    def masks(self, index: int) -> BoolMask:
+        """Return (N, H, W) bool of a frame, one mask per object that the expression means, in the same order everywhere.
 
-    def rgb(self, index: int) -> RgbImage:
-        """Return a frame, (H, W, 3) uint8. Raises SourceNotFound, UnsupportedSource, CorruptVideo: the picture cannot be read."""
-        with open_video(self.frames[index]) as picture:
-            return picture.read([0])[0].rgb
+        Raises: InvalidDocument: a mask is damaged. InvalidConfig: the clip has no true masks.
+        """
+        if self.clip.masks is None:
+            raise InvalidConfig("a clip without true masks cannot be trained on", where=f"{self.clip.dataset}/{self.clip.name}")
+        return self.clip.masks.read(self.expression.object_ids, index)
 
     @cached_property
     def areas(self) -> npt.NDArray[np.float64]:
         """(T, N) float64: part of the frame that each object covers. The first use reads all masks."""
-        return np.stack([self.read_masks(index).mean((1, 2)) for index in range(len(self.frames))])
+        return np.stack([self.masks(index).mean((1, 2)) for index in range(len(self.clip.frame_names))])
 
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """A clip, the frames that are shown, and `masks`, (N, H, W) bool, of the targets in the target frame."""
+    """A source, the frames that are shown, and `masks`, (N, H, W) bool, of the targets in the target frame."""
 
-    clip: TrainingClip
+    source: TrainingSource
     pick: KeyframePick
     masks: BoolMask
 
 
-def draw_sample(clip: TrainingClip, rng: np.random.Generator, config: SamplerConfig | None = None) -> TrainingSample | None:
-    """Return the clip with a target frame in which all targets are to be seen; the larger they are, the likelier the frame.
+def training_sources(clips: Iterable[Clip]) -> list[TrainingSource]:
+    """Return a source for every expression of every clip, in their order."""
+    return [TrainingSource(clip, expression) for clip in clips for expression in clip.expressions]
+
+
+def draw_training_sample(source: TrainingSource, rng: np.random.Generator, config: SamplerConfig | None = None) -> TrainingSample | None:
+    """Return the source with a target frame in which all targets are to be seen; the larger they are, the likelier the frame.
 
     `config` gives the length of the key segment and the number of its frames, as at inference. None when there is no such frame.
     Raises: InvalidDocument: a mask is damaged.
     """
-    areas = clip.areas
+    areas = source.areas
     weights = np.where((areas >= LEAST_AREA).all(1), areas.sum(1), 0.0)
     if not weights.any():
         return None
     target = int(rng.choice(len(weights), p=weights / weights.sum()))
-    return TrainingSample(clip, training_pick(rng, len(weights), target, config), clip.read_masks(target))
+    return TrainingSample(source, training_pick(rng, len(weights), target, config), source.masks(target))
 
 
 def training_pick(rng: np.random.Generator, num_frames: int, target: int, config: SamplerConfig | None = None) -> KeyframePick:

@@ -1,4 +1,7 @@
-"""Where masks come from: a pipeline that reads the text, a pipeline that is given a mask, or anybody's PNG folders."""
+"""Where predicted masks come from: a pipeline that reads the text, a pipeline that is given a mask, or anybody's PNG folders.
+
+Not here: how they are scored (`scoring`), how they are kept as files (`run`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from videoseg_r1.datasets.sample import Sample, png_size, raise_problems, read_png_mask, wrong_size
+from videoseg_r1.datasets.mask_files import png_size, read_png_mask, wrong_size
+from videoseg_r1.datasets.problems import raise_problems
+from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, VideosegError
 from videoseg_r1.types import BoolMask, KeyframePick
 from videoseg_r1.video import Video
@@ -89,7 +94,7 @@ def by_given_mask(propagator: MaskPropagator) -> Predictor:
     """
 
     def predict(sample: Sample) -> Prediction:
-        candidates = ((index, sample.gold.mask(index)) for index in range(len(sample.gold)))
+        candidates = ((index, sample.mask(index)) for index in sample.scored_frames)
         first, mask = next(((index, mask) for index, mask in candidates if mask.any()), (None, None))
         if first is None or mask is None:
             return Prediction(())
@@ -102,10 +107,11 @@ def by_given_mask(propagator: MaskPropagator) -> Predictor:
 
 def one_per_clip(samples: Iterable[Sample]) -> list[Sample]:
     """Return one sample of the kind GIVEN_MASK, without a query, for every set of true masks of the samples that have a target."""
-    first: dict[str, Sample] = {}
+    first: dict[object, Sample] = {}
     for sample in samples:
         if sample.target_present:
-            first.setdefault(sample.gold.key, replace(sample, kind=GIVEN_MASK, query=""))
+            given = replace(sample.expression, kind=GIVEN_MASK, text="")
+            first.setdefault(sample.truth_key, replace(sample, expression=given))
     return list(first.values())
 
 
@@ -124,16 +130,16 @@ def from_preds(root: str | Path, samples: Sequence[Sample]) -> Predictor:
     """
     root = Path(root)
     if not root.is_dir():
-        raise SourceNotFound("No predictions", where=str(root), why="there is no such folder")
+        raise SourceNotFound("no predictions", where=str(root), why="there is no such folder")
     problems = list(_prediction_problems(root, samples))
-    raise_problems("These predictions do not fit the benchmark", str(root), problems, "remove or repair these files")
+    raise_problems("these predictions do not fit the benchmark", str(root), problems, "remove or repair these files")
     if not any(True for sample in samples for _ in _prediction_files(root, sample)):
         fix = "name files VIDEO/EXPRESSION/FRAME.png or VIDEO/FRAME.png"
-        raise SourceNotFound("No predictions", where=str(root), why="the folder holds none for this benchmark", fix=fix)
+        raise SourceNotFound("no predictions", where=str(root), why="the folder holds none for this benchmark", fix=fix)
 
     def predict(sample: Sample) -> Prediction:
         files = _prediction_files(root, sample)
-        return Prediction((index, read_png_mask(path, sample.gold.size)) for index, path in files)
+        return Prediction((index, read_png_mask(path, sample.size)) for index, path in files)
 
     return predict
 
@@ -159,14 +165,14 @@ def _prediction_problems(root: Path, samples: Sequence[Sample]) -> Iterator[Vide
         by_video.setdefault(sample.video_id, {})[sample.expression_id] = sample
     for entry in _visible(root):
         if entry.name not in by_video or not entry.is_dir():
-            yield InvalidDocument("Unknown video", where=str(entry))
+            yield InvalidDocument("unknown video", where=str(entry))
             continue
         known = by_video[entry.name]
         folders = [child for child in _visible(entry) if child.is_dir()]
-        yield from (InvalidDocument("Unknown expression", where=str(folder)) for folder in folders if folder.name not in known)
+        yield from (InvalidDocument("unknown expression", where=str(folder)) for folder in folders if folder.name not in known)
         if folders:
             files = (child for child in _visible(entry) if child.is_file())
-            yield from (InvalidDocument("A file beside the folders of expressions", where=str(file)) for file in files)
+            yield from (InvalidDocument("a file beside the folders of expressions", where=str(file)) for file in files)
             for folder in folders:
                 if folder.name in known:
                     yield from _file_problems(folder, known[folder.name])
@@ -178,15 +184,15 @@ def _file_problems(folder: Path, sample: Sample) -> Iterator[VideosegError]:
     names = {f"{name}.png" for name in sample.frame_names}
     for path in _visible(folder):
         if path.name not in names:
-            yield InvalidDocument("Unknown frame", where=str(path))
+            yield InvalidDocument("unknown frame", where=str(path))
             continue
         try:
             size = png_size(path)
         except InputError as error:
             yield error
         else:
-            if size != sample.gold.size:
-                yield wrong_size(path, size, sample.gold.size)
+            if size != sample.size:
+                yield wrong_size(path, size, sample.size)
 
 
 def _visible(folder: Path) -> list[Path]:

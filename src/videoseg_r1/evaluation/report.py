@@ -1,9 +1,13 @@
-"""What an evaluation found: one row per sample, averages over them, and their form as JSON."""
+"""What an evaluation found: one row per sample, averages over them, and their form as JSON and as a table for people.
+
+Not here: how a row comes about (`scoring`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from videoseg_r1.datasets.sample import Sample
 
@@ -13,9 +17,10 @@ class Row:
     """One sample of a report.
 
     Attributes:
-        j, f: means over the frames of the clip, None for an expression without a target.
+        j, f: means over the scored frames of the clip, None for an expression without a target.
         seconds: time spent on the prediction, opening and decoding included, scoring not.
-        missing: frames without a prediction.
+        target_frame: the frame that the predictor answered for, None where it names none.
+        missing: scored frames without a prediction.
         abstained: whether no mask had a single pixel, and nothing failed.
         error: what failed, as `VideosegError.to_dict`; None when nothing did.
     """
@@ -39,7 +44,7 @@ class Row:
             "J": self.j,
             "F": self.f,
             "seconds": self.seconds,
-            "num_frames": len(sample.gold),
+            "num_frames": sample.num_frames,
             "target_frame": self.target_frame,
             "abstained": self.abstained,
             "missing": self.missing,
@@ -62,7 +67,7 @@ class Report:
 
     @property
     def seconds_per_frame(self) -> float | None:
-        frames = sum(len(row.sample.gold) for row in self.rows)
+        frames = sum(row.sample.num_frames for row in self.rows)
         return sum(row.seconds for row in self.rows) / frames if frames else None
 
     def scores(self, kind: str | None = None) -> dict[str, float | None]:
@@ -101,6 +106,24 @@ class Report:
     def _kinds(self) -> dict[str, dict[str, float | None]]:
         kinds = dict.fromkeys(row.sample.kind for row in self.rows if row.sample.target_present)
         return {kind: self.scores(kind) for kind in kinds}
+
+
+def table(document: Mapping[str, Any]) -> str:
+    """Return a report for people. Args: `document` as `Report.to_dict` returns it."""
+    rows = {"all": document, **document["kinds"]}
+    if "control" in document:
+        rows |= {"shuffled text": document["control"], "gap": document["gap"]}
+    lines = [f"{'':<16}{'J':>8}{'F':>8}{'J&F':>8}"]
+    for name, scores in rows.items():
+        values = (scores[key] for key in ("J", "F", "J&F"))
+        lines.append(f"{name:<16}" + "".join(f"{'-':>8}" if value is None else f"{value:>8.3f}" for value in values))
+    absent, speed = document["absent"], document["seconds_per_frame"]
+    lines.append(f"{document['num_expressions']} expressions with a target")
+    lines.append(f"absent targets: nothing returned for {absent['abstained']} of {absent['num']}")
+    lines += [f"{speed:.3f} seconds per frame"] if speed is not None else []
+    lines += [f"{document['missing']} frames without a prediction"] if document["missing"] else []
+    lines += [f"{document['failed']} expressions failed; --json tells which and why"] if document["failed"] else []
+    return "\n".join(lines)
 
 
 def _difference(one: Mapping[str, float | None], other: Mapping[str, float | None]) -> dict[str, float | None]:

@@ -1,7 +1,8 @@
-"""Checkpoints that are whole or not there: written under another name, looked through, then renamed.
+"""Checkpoints that appear whole or not at all: written under another name, checked, then renamed.
 
 A name `checkpoint-N` therefore always stands for a complete one, also after a kill or a full disk. The optimizer and the random
-generators are saved by transformers, which reads them back with `weights_only`; the file of pickled arguments it adds is taken out.
+generators are saved by transformers, which reads them back with `weights_only`; the file of pickled arguments it adds is removed.
+Not here: when checkpoints are written (the recipe), the trainers themselves (`trainers`).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def require_finite(network: Network, where: str) -> None:
 
 
 class AtomicCheckpoints:
-    """For a `transformers.Trainer`: comes before it in the bases, and changes how checkpoints get to their place."""
+    """Mix-in for a `transformers.Trainer`, before it in the bases: checkpoints are written aside and renamed when they are whole."""
 
     args: Any
     model: Any
@@ -47,10 +48,10 @@ class AtomicCheckpoints:
     _partial: Path | None = None
 
     def create_model_card(self, *_: object, **__: object) -> None:
-        """Write none: the recipe beside the weights says what they are."""
+        """Write no model card: the recipe beside the weights says what they are."""
 
     def save_whole(self, folder: Path) -> None:
-        """Save the weights and the tokenizer or processor as `folder`; not there before, whole after. Raises OutputError, ModelError."""
+        """Save the weights and the tokenizer or processor as `folder`, which appears whole. Raises OutputError, ModelError."""
         partial = folder.with_name(f"{_PARTIAL}{folder.name}")
         self._publish(partial, folder, lambda: self.save_model(str(partial)))  # type: ignore[attr-defined]
 
@@ -86,7 +87,7 @@ class AtomicCheckpoints:
 
 
 class OwnRhythm(TrainerCallback):
-    """Saves and logs as the run was told to this time: the state of a checkpoint brings back how often it was before."""
+    """Keeps the intervals of saving and logging of this run; the state of a checkpoint would bring back those of the earlier one."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         state.save_steps, state.logging_steps = args.save_steps, args.logging_steps

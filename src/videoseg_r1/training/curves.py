@@ -1,4 +1,4 @@
-"""The curve of a stage as a CSV: one row per logged step, and after `--resume` no step twice. Not here: trackers, pictures."""
+"""The training curve of a stage as a CSV: one row per logged step, no step twice after `--resume`. Not here: trackers, pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIRST = (STEP, SECONDS, "loss", "reward", "reward_std", "kl", "completions/mean
 
 
 def read_curve(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a curve, nothing where there is none."""
+    """Return the rows of a curve as text by column; an empty list when there is no file."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -25,9 +25,9 @@ def read_curve(path: Path) -> list[dict[str, str]]:
 
 
 class Curve(TrainerCallback):
-    """Writes every log with numbers in it to `path`; what later logs add is not in the head and is left out.
+    """Writes the numbers of every log to `path`; the first log decides the columns.
 
-    The column `seconds` is the time that training took up to there, without what was computed in vain before a stop.
+    The column `seconds` is the training time up to that row, without steps that were lost when a run was stopped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,14 +35,14 @@ class Curve(TrainerCallback):
         self._start = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Drop the rows after the step that is gone on from: they are about to be computed again."""
+        """Drop the rows after the step at which the run resumes: they are computed again."""
         if state.is_world_process_zero:
             kept = [row for row in read_curve(self._path) if int(row[STEP]) <= state.global_step]
             self._write(list(kept[0]) if kept else [], kept)
             self._start = time.monotonic() - (float(kept[-1].get(SECONDS) or 0) if kept else 0)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Add a row; the summary at the end of a run is none."""
+        """Add a row, unless the log is the summary at the end of a run."""
         if not state.is_world_process_zero or not logs or "train_runtime" in logs:
             return
         rows = read_curve(self._path)

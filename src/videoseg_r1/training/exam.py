@@ -1,7 +1,7 @@
-"""An examination of a language model that reads scenes: greedy answers to held-out questions, and the same with the scenes shuffled.
+"""The exam: a language model that reads scenes answers held-out questions, and the same questions with the scenes shuffled.
 
-A loss says little about answers, and a model that answers from the question alone would look as if it had learned: the control, in
-which every question meets another scene, tells. Not here: pictures (`videoseg_r1.evaluation`), training.
+A loss says little about answers, and a model that answers from the question alone would look as if it had learned. The control, in
+which every question is asked about another scene, shows that. Not here: pictures (`videoseg_r1.evaluation`), training.
 """
 
 from __future__ import annotations
@@ -24,29 +24,30 @@ from videoseg_r1.lite.reader.text_chat import turns
 from videoseg_r1.masks.geometry import iou
 from videoseg_r1.models.devices import cpu_has_bfloat16
 from videoseg_r1.prompts import CANONICAL, ParseFailure, parse_reply
-from videoseg_r1.rewards import RewardConfig, score, think_span, truth_of
+from videoseg_r1.rewards import RewardConfig, Truth, score, think_span, truth_of
 from videoseg_r1.rewards.matching import MIN_IOU
 from videoseg_r1.training.examples import without_thinking
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.run import finals
 from videoseg_r1.training.shared_prefix.rollouts import compact, draw
-from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_sample
+from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_world_sample
+from videoseg_r1.types import BoolMask
 
 _AT_ONCE = 48
 _MAX_TOKENS = 384
-"""Room for an answer with as many targets as a scene may have; one that is cut off is none."""
+"""Enough for an answer with as many targets as a scene may have; an answer that is cut off counts as wrong."""
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Of one answer.
+    """What one answer got.
 
     Attributes:
         kind, difficulty: of the question.
         success: whether every target was found and nothing else.
-        iou: of all that was answered, taken together, with all that was meant, 0..1; 1 where both are nothing.
-        reward, num_think_tokens: its reward, and the tokens of its thinking.
+        iou: intersection over union of the answered area with the true area, 0..1; 1 where both are empty.
+        reward, num_think_tokens: the reward, and the number of tokens of the reasoning text.
     """
 
     kind: str
@@ -86,7 +87,7 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
     """
     if learner.family is not None:
         raise InvalidConfig("only a model that reads text is examined on the world", where=learner.family.name)
-    samples = [draw_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)]) for seed in range(num)]
+    samples = exam_questions(split, num)
     scenes = samples[1:] + samples[:1] if shuffled else samples
     prompts: list[Sequence[Message]] = [
         reasoning_prompt(scene.transcript, sample.query.text) for scene, sample in zip(scenes, samples, strict=True)
@@ -95,6 +96,11 @@ def examine(learner: Learner, split: Split, num: int, reward: RewardConfig, *, s
         prompts = [without_thinking(prompt) for prompt in prompts]
     asked = [sample for sample in samples for _ in range(draws or 1)]
     return [_mark(learner, sample, reply, reward) for sample, reply in zip(asked, answers(learner, prompts, draws), strict=True)]
+
+
+def exam_questions(split: Split, num: int) -> list[WorldSample]:
+    """Return the first `num` questions of a split, the kinds in turn."""
+    return [draw_world_sample(seed, split, KINDS_OF_QUERY[seed % len(KINDS_OF_QUERY)]) for seed in range(num)]
 
 
 def answers(learner: Learner, prompts: Sequence[Sequence[Message]], draws: int = 0) -> list[str]:
@@ -111,36 +117,47 @@ def summary(marks: Sequence[Marks]) -> dict[str, Any]:
     return {**_means(marks), "kinds": {kind: _means([mark for mark in marks if mark.kind == kind]) for kind in kinds}}
 
 
-def is_success(sample: WorldSample, reply: str) -> bool:
+def mark(sample: WorldSample, reply: str, reward: RewardConfig, num_think_tokens: int) -> Marks:
+    """Return the marks of an answer to a question about a scene; the true masks are built once.
+
+    Args:
+        sample: the question.
+        reply: as the model wrote it.
+        reward: how it is scored; its budget is that of a medium question.
+        num_think_tokens: tokens of its reasoning text.
+    """
+    masks = sample.masks()
+    truth = truth_of(masks, budget=token_budget(sample.difficulty, medium=reward.budget))
+    scored = score(reply, truth, reward, num_think_tokens=num_think_tokens)
+    success, overlap = is_success(truth, reply), union_iou(masks, reply)
+    return Marks(sample.query.kind, sample.difficulty, success, overlap, scored.total, num_think_tokens)
+
+
+def is_success(truth: Truth, reply: str) -> bool:
     """Return whether an answer has one box per target, each above half of IoU with its own, or none where there is no target."""
     read = parse_reply(reply, frame_size=CANONICAL)
-    if isinstance(read, ParseFailure) or len(read.cues) != len(sample.boxes):
+    if isinstance(read, ParseFailure) or len(read.cues) != len(truth.boxes):
         return False
-    truth = truth_of(sample.masks())
     hits = [[cue.box is not None and iou(cue.box, box) > MIN_IOU for box in truth.boxes] for cue in read.cues]
     return all(map(any, hits)) and all(any(column) for column in zip(*hits, strict=True))
 
 
-def union_iou(sample: WorldSample, reply: str) -> float:
-    """Return the intersection over union of all boxes of an answer with all true ones, as the union of masks is scored; 0 if unreadable."""
+def union_iou(masks: BoolMask, reply: str) -> float:
+    """Return the intersection over union of all boxes of an answer with all true masks, (N, 840, 840) bool; 0 if it cannot be read."""
     read = parse_reply(reply, frame_size=CANONICAL)
     if isinstance(read, ParseFailure):
         return 0.0
     answered = np.zeros(CANONICAL[::-1], np.bool_)
     for box in read.boxes:
         answered[round(box.y1) : round(box.y2), round(box.x1) : round(box.x2)] = True
-    meant = sample.masks().any(0)
+    meant = masks.any(0)
     either = np.count_nonzero(answered | meant)
     return np.count_nonzero(answered & meant) / either if either else 1.0
 
 
-def _mark(learner: Learner, sample: WorldSample, reply: str, config: RewardConfig) -> Marks:
-    thought = think_span(reply) if config.thinking else ""
-    num_tokens = len(learner.tokenizer(thought, add_special_tokens=False)["input_ids"])
-    truth = truth_of(sample.masks(), budget=token_budget(sample.difficulty, medium=config.budget))
-    scored = score(reply, truth, config, num_think_tokens=num_tokens)
-    found = is_success(sample, reply)
-    return Marks(sample.query.kind, sample.difficulty, found, union_iou(sample, reply), scored.total, num_tokens)
+def _mark(learner: Learner, sample: WorldSample, reply: str, reward: RewardConfig) -> Marks:
+    reasoning = think_span(reply) if reward.thinking else ""
+    return mark(sample, reply, reward, len(learner.tokenizer(reasoning, add_special_tokens=False)["input_ids"]))
 
 
 def _drawn(learner: Learner, prompts: Iterable[Sequence[Message]], draws: int) -> list[str]:

@@ -1,7 +1,8 @@
-"""Examples to train on: a conversation, what a completion of it is measured against, and the reply that is taught.
+"""Examples to train on: a conversation, the truth that a completion is measured against, and the target reply.
 
 An example is made when it is asked for, always the same one for its number; frames are read then, and the latest examples are kept,
-because a trainer asks for each of them many times. Not here: how scenes and clips are drawn (`datasets`), batches, tokens.
+because a trainer asks for each of them many times. Not here: how scenes (`world`) and
+frames of clips (`videoseg_r1.datasets.training`) are drawn, batches, tokens.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 
 from videoseg_r1.chat.base import Message
 from videoseg_r1.chat.families import Family
-from videoseg_r1.datasets import mevis, ref_davis17, ref_youtube_vos
-from videoseg_r1.datasets.training import TrainingClip, draw_sample
+from videoseg_r1.datasets.registry import dataset_for
+from videoseg_r1.datasets.training import TrainingSample, TrainingSource, draw_training_sample, training_sources
 from videoseg_r1.difficulty.levels import MEDIUM, BudgetMode, token_budget
 from videoseg_r1.documents import read_json
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
@@ -27,25 +28,22 @@ from videoseg_r1.prompts.schema import ANSWER, THINK, Size
 from videoseg_r1.rewards import Truth, truth_of
 from videoseg_r1.stages.reasoning.chat_reasoner import question
 from videoseg_r1.training import world
-from videoseg_r1.training.recipe import Data, Recipe
+from videoseg_r1.training.recipe import WORLD, Data, Recipe
 from videoseg_r1.training.world.seen import look_at
-from videoseg_r1.types import BoolMask, Cue, Frame
+from videoseg_r1.types import BoolMask, Cue
 
 SCENE = "scene"
 """Column of the questions about a scene."""
 
-_READERS = {"ref_youtube_vos": ref_youtube_vos.load, "mevis": mevis.load, "ref_davis17": ref_davis17.load}
 _KEPT = 64
 _PER_SCENE, _PER_EASY_SCENE, _NUM_SENTENCES = 10, 6, 16
 _NO_THINKING = "Do not think first: write the part in <answer> and nothing else."
 _SCENES_OF_A_RUN = 100_000
-_FPS = 6.0
-"""Frames a second that the clips are taken to have: every 5th of 30. It is only shown to the model."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One question: `messages` that ask it, the `reply` that is taught, and its `truth`; None where nothing is rewarded."""
+    """One question: `messages` that ask it, the `reply` that SFT trains, and its `truth`; None where nothing is rewarded."""
 
     messages: tuple[Message, ...]
     reply: str
@@ -95,7 +93,7 @@ class WorldExamples:
 
     def __getitem__(self, number: int, /) -> Example:
         seed = self._first + number
-        sample = world.draw_sample(seed, self._split)
+        sample = world.draw_world_sample(seed, self._split)
         is_seen = self._seen_every > 0 and number % self._seen_every == self._seen_every - 1
         transcript, masks = look_at(sample, seed) if is_seen else (sample.transcript, sample.masks())
         truth = truth_of(masks, budget=token_budget(sample.difficulty, self._budget, medium=self._medium))
@@ -103,15 +101,16 @@ class WorldExamples:
 
 
 class ClipExamples:
-    """Clips with expressions, put to a vision-language model.
+    """Expressions of clips, as questions to a vision-language model.
 
-    A clip in which the targets are never all to be seen gives way to the next one. Source: docs/algorithm.md, "Training samples".
+    Where an expression's targets are never all visible at once, the next expression takes its place. Source: docs/algorithm.md,
+    "Training samples".
     """
 
-    def __init__(self, clips: Sequence[TrainingClip], num: int, family: Family, budgets: Mapping[str, int], seed: int = 0) -> None:
-        if not clips:
+    def __init__(self, sources: Sequence[TrainingSource], num: int, family: Family, budgets: Mapping[str, int], seed: int = 0) -> None:
+        if not sources:
             raise InvalidConfig("there is no clip to train on", where="data.root")
-        self._clips, self._num, self._family, self._budgets, self._seed = clips, num, family, budgets, seed
+        self._sources, self._num, self._family, self._budgets, self._seed = sources, num, family, budgets, seed
         side = family.fed(np.zeros((*CANONICAL, 3), np.uint8), "target").shape[0]
         self.coord_size = family.coord_size((side, side))
 
@@ -120,24 +119,22 @@ class ClipExamples:
 
     def __getitem__(self, number: int, /) -> Example:
         rng = np.random.default_rng((self._seed, number))
-        for step in range(len(self._clips)):
-            clip = self._clips[(number + step) % len(self._clips)]
-            drawn = draw_sample(clip, rng)
-            if drawn is None:
-                continue
-            pick = drawn.pick
-            references, keys = (self._frames(clip, indices) for indices in (pick.reference_frames, pick.key_frames))
-            target = self._frames(clip, (pick.target_frame,))[0]
-            asked = question(self._family, target, references, keys, clean_query(clip.query))
-            truth = truth_of(drawn.masks, budget=self._budgets.get(f"{clip.video_id}/{clip.expression_id}"))
-            thinking = f"In the target frame {len(truth.boxes)} of the objects fit the sentence."
-            size = (target.rgb.shape[1], target.rgb.shape[0])
-            reply = format_reply(thinking, _cues(drawn.masks), size, coord_size=self.coord_size)
-            return Example(asked.messages, reply, truth)
-        raise InvalidDocument("In no clip are all targets to be seen at once", where=self._clips[0].dataset)
+        for step in range(len(self._sources)):
+            drawn = draw_training_sample(self._sources[(number + step) % len(self._sources)], rng)
+            if drawn is not None:
+                return self._example(drawn)
+        raise InvalidDocument("in no clip are all targets visible at once", where=self._sources[0].clip.dataset)
 
-    def _frames(self, clip: TrainingClip, indices: Sequence[int]) -> list[Frame]:
-        return [Frame(index, index / _FPS, clip.rgb(index)) for index in indices]
+    def _example(self, drawn: TrainingSample) -> Example:
+        clip, expression, pick = drawn.source.clip, drawn.source.expression, drawn.pick
+        with clip.open() as video:
+            references, keys, (target,) = (video.read(part) for part in (pick.reference_frames, pick.key_frames, [pick.target_frame]))
+        asked = question(self._family, target, references, keys, clean_query(expression.text))
+        truth = truth_of(drawn.masks, budget=self._budgets.get(f"{clip.name}/{expression.id}"))
+        thinking = f"In the target frame {len(truth.boxes)} of the objects fit the sentence."
+        size = (target.rgb.shape[1], target.rgb.shape[0])
+        reply = format_reply(thinking, _cues(drawn.masks), size, coord_size=self.coord_size)
+        return Example(asked.messages, reply, truth)
 
 
 def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0) -> Examples:
@@ -146,17 +143,18 @@ def examples_of(recipe: Recipe, family: Family | None, num: int, first: int = 0)
     Args:
         num: how many.
         first: number of the first, so that two stages see different ones.
-    Raises: InvalidConfig: text for pictures, or pictures for text. What the readers raise.
+    Raises: InvalidConfig: text for pictures, or pictures for text. What the loaders raise.
     """
     data = recipe.data
-    if (data.source == "world") != (family is None):
+    if (data.source == WORLD) != (family is None):
         fix = "use the world with a language model, and clips with a vision-language model"
         raise InvalidConfig("these data are not for this model", where=f"data.source = {data.source}", fix=fix)
     if family is None:
         start, medium = first_scene(recipe) + first, recipe.reward.budget
         return WorldExamples(num, start, budget=data.budget, medium=medium, seen_every=data.seen_every)
     budgets = _budgets(data, recipe.reward.budget)
-    return ClipExamples(_READERS[data.source](data.root), num, family, budgets, recipe.run.seed + first)
+    sources = training_sources(dataset_for("training", data.source).load(data.root))
+    return ClipExamples(sources, num, family, budgets, recipe.run.seed + first)
 
 
 def first_scene(recipe: Recipe) -> int:
@@ -165,10 +163,13 @@ def first_scene(recipe: Recipe) -> int:
 
 
 def scene_questions(seed: int, *, easy: bool = False, thinking: bool = True) -> list[Example]:
-    """Return what is taught about a scene of the world: several questions of stage 2 or, for every fourth seed, those of stage 1.
+    """Return the questions of SFT about a scene of the world: several of stage 2 or, for every fourth seed, those of stage 1.
 
-    About an easy scene, those of stage 2 are asked. With thinking, more sentences are put to the scene, of which only how the thinking
-    begins is taught: what they ask for, which takes knowledge of many things and no look at the scene.
+    Args:
+        seed: of the scene.
+        easy: a scene with few things and no mistakes of perception; its questions are always those of stage 2.
+        thinking: add sentences of which only the beginning of the reasoning text is trained: what they ask for, which takes knowledge
+            of many things and no look at the scene.
     """
     if easy or seed % 4 < 3:
         group = world.draw_group(seed, size=_PER_EASY_SCENE if easy else _PER_SCENE, easy=easy)
@@ -183,7 +184,7 @@ def scene_questions(seed: int, *, easy: bool = False, thinking: bool = True) -> 
 
 
 def scene_rows(num: int, *, thinking: bool, num_easy: int = 0, first: int = 0) -> Any:
-    """Return a lazy data set with all questions about a scene in each row, for `taught.TaughtScenes`.
+    """Return a lazy data set with all questions about a scene in each row, for `shared_prefix.sft.SceneTrainer`.
 
     Args:
         num, thinking: as for `rows`.
@@ -193,20 +194,20 @@ def scene_rows(num: int, *, thinking: bool, num_easy: int = 0, first: int = 0) -
 
     def make(number: int) -> dict[str, Any]:
         examples = scene_questions(first + number, easy=number < num_easy, thinking=thinking)
-        return {SCENE: [_row(example, thinking, taught=True) for example in examples]}
+        return {SCENE: [_row(example, thinking, supervised=True) for example in examples]}
 
     return _lazy(num, make)
 
 
-def rows(examples: Examples, *, thinking: bool, taught: bool) -> Any:
+def rows(examples: Examples, *, thinking: bool, supervised: bool) -> Any:
     """Return a lazy `datasets.Dataset` in the form TRL reads, one row per example.
 
     Args:
         examples: to be made when a row is asked for.
-        thinking: whether to think before answering; without, the prompt says so and the taught reply has no thought.
-        taught: with the column `completion` for SFT, else with `truth` for GRPO.
+        thinking: whether to think before answering; without, the prompt says so and the target reply has no reasoning text.
+        supervised: with the column `completion` for SFT, else with `truth` for GRPO.
     """
-    return _lazy(len(examples), lambda number: _row(examples[number], thinking, taught=taught))
+    return _lazy(len(examples), lambda number: _row(examples[number], thinking, supervised=supervised))
 
 
 def _lazy(num: int, make: Callable[[int], dict[str, Any]]) -> Any:
@@ -221,7 +222,7 @@ def _lazy(num: int, make: Callable[[int], dict[str, Any]]) -> Any:
     return Dataset.from_dict({"number": list(range(num))}).with_transform(transform)
 
 
-def _row(example: Example, thinking: bool, *, taught: bool) -> dict[str, Any]:
+def _row(example: Example, thinking: bool, *, supervised: bool) -> dict[str, Any]:
     messages = example.messages if thinking else without_thinking(example.messages)
     reply = example.reply if thinking else example.reply[example.reply.index(ANSWER) :]
     pictures = [part for message in messages for part in message.parts if not isinstance(part, str)]
@@ -230,7 +231,7 @@ def _row(example: Example, thinking: bool, *, taught: bool) -> dict[str, Any]:
         from PIL import Image
 
         row["images"] = [Image.fromarray(picture) for picture in pictures]
-    if taught:
+    if supervised:
         return row | {"completion": [_turn(Message("assistant", (reply,)), blocks=bool(pictures))]}
     return row | {"truth": example.truth.to_dict() if example.truth else None}
 
@@ -269,4 +270,4 @@ def _budgets(data: Data, medium: int) -> dict[str, int]:
         }
     except (KeyError, TypeError) as error:
         fix = "save what `videoseg rate MANIFEST --json` prints"
-        raise InvalidDocument("Not a document of ratings", where=data.ratings, why=str(error), fix=fix) from error
+        raise InvalidDocument("not a document of ratings", where=data.ratings, why=str(error), fix=fix) from error

@@ -1,4 +1,4 @@
-"""What happens when a step goes wrong: a gradient that is not finite changes nothing, and too many of them end the run.
+"""Protection against bad steps: an update whose gradient is not finite is skipped, and too many of them in a row end the run.
 
 Under DeepSpeed the engine updates the weights itself, in `backward`: gradients are out of reach there, and only checkpoints are
 guarded (`checkpoints.require_finite`). Source: docs/algorithm.md, "When something goes wrong".
@@ -27,7 +27,7 @@ class NanGuard(TrainerCallback):
         self._max_in_row, self._in_row = max_in_row, 0
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Take the gradient away, so that AdamW passes over every weight, its decay and its moments."""
+        """Remove a gradient that is not finite: AdamW then leaves every weight, its decay and its moments as they are."""
         model = kwargs["model"]
         gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
         if not gradients or bool(torch.stack([gradient.isfinite().all() for gradient in gradients]).all()):
@@ -45,7 +45,7 @@ class NanGuard(TrainerCallback):
             )
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Add the count; transformers logs a loss of 0 for a skipped step, which it was not."""
+        """Add the count, and NaN as the loss of a skipped step, for which transformers logs 0."""
         if logs is not None:
             logs["skipped_steps"] = self.num_skipped
             if self._in_row:

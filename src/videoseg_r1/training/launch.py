@@ -16,7 +16,7 @@ from typing import Any
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.files import write_whole
-from videoseg_r1.training.recipe import Recipe
+from videoseg_r1.training.recipe import WORLD, Recipe
 
 _PORT = 29500
 _VLLM_PORT = 8000
@@ -104,7 +104,7 @@ def deepspeed_config(zero: int) -> Mapping[str, object]:
 
 def _check(recipe: Recipe, num_gpus: int, num_nodes: int) -> None:
     num_devices = num_gpus * num_nodes
-    if recipe.data.source == "world" and num_devices > 1:
+    if recipe.data.source == WORLD and num_devices > 1:
         raise InvalidConfig("a model that reads text is trained on one device", where="data.source = world")
     for name in recipe.run.stages:
         stage = recipe.stage(name)

@@ -20,7 +20,7 @@ from videoseg_r1.models.devices import cpu_has_bfloat16
 from videoseg_r1.models.pretrained import Network, load_network, load_processor, read_config
 from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.training.recipe import Model, Recipe, StageName
-from videoseg_r1.training.shared_prefix.branches import ATTENTION
+from videoseg_r1.training.shared_prefix.branches import BRANCH_ATTENTION
 
 ADAPTER = "adapter_config.json"
 LANGUAGE_LAYERS = r"(?:base_model\.model\.)?model\.(?:language_model\.)?layers\.\d+\.(?:self_attn|mlp|linear_attn)\.\w*proj\w*"
@@ -48,7 +48,7 @@ def source_folder(model: Model) -> Path:
 
 
 def is_bfloat16(recipe: Recipe) -> bool:
-    """Return whether a recipe is computed in bfloat16 here: where it says so, but not on a processor that only emulates it, slowly."""
+    """Return whether a recipe is computed in bfloat16 here: it asks for it, and this processor does not merely emulate it, slowly."""
     return recipe.run.precision == "bf16" and (torch.cuda.is_available() or cpu_has_bfloat16())
 
 
@@ -79,7 +79,7 @@ def load_learner(recipe: Recipe, starts: Sequence[Path] = (), stage: StageName |
     folder = whole[-1] if whole else source_folder(recipe.model)
     family = _family(folder)
     network = load_network(_classes(family)[0], folder, dtype) if whole else load_source(recipe.model, dtype)
-    network.set_attn_implementation(recipe.model.attention if family else ATTENTION)
+    network.set_attn_implementation(recipe.model.attention if family else BRANCH_ATTENTION)
     frozen = network.model.visual if family else network.get_input_embeddings()
     processor = load_processor(_classes(family)[1], folder)
     if family:

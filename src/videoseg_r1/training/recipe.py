@@ -1,7 +1,7 @@
 """A recipe: every choice of a training run, as frozen values out of a TOML file. Strict: nothing is left out, nothing is ignored.
 
 The recipes that come with the package say beside each value whose it is: the paper's, VisionReasoner's (VR), or ours.
-Not here: what the values do (`run`, `sft`, `grpo`), settings of the reward (`rewards.RewardConfig`, the section `reward`).
+Not here: what the values do (`run`, `trainers`), settings of the reward (`rewards.RewardConfig`, the section `reward`).
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
+from videoseg_r1.datasets.registry import names_for
 from videoseg_r1.difficulty.levels import BudgetMode
 from videoseg_r1.documents import at, build
-from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound, name_hint
+from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound, name_hint, unknown_name
 from videoseg_r1.rewards import RewardConfig, Terms
 
 Table: TypeAlias = dict[str, Any]
 StageName: TypeAlias = Literal["sft", "refine", "grpo"]
-"""Examples, examples once more (after a change of what is taught, as low-rank changes that are small to ship), rewards."""
+"""Examples, examples once more (after a change of the examples, as low-rank changes that are small to ship), rewards."""
+WORLD = "world"
+"""The data source that is drawn by this package; every other one is a dataset of clips."""
 _SHIPPED = resources.files("videoseg_r1.training") / "recipes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """The run as a whole.
+class RunSettings:
+    """The run as a whole, the section `run`.
 
     Attributes:
         stages: in the order in which they are run; each starts from the weights of the one before.
@@ -70,10 +73,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """What it is trained on.
+    """What it is trained on. Raises UnknownName: there is no such source.
 
     Attributes:
-        source: "world" is drawn and read as text, the others are clips in `root`.
+        source: `WORLD` is drawn and read as text; a name of `datasets.registry` with the use "training" means clips in `root`.
         root: folder of the clips.
         ratings: what `videoseg rate --json` said about the clips, "" for a medium budget everywhere; the world knows its difficulty.
         budget: from difficulty to tokens.
@@ -82,12 +85,17 @@ class Data:
             0 for none.
     """
 
-    source: Literal["world", "ref_youtube_vos", "mevis", "ref_davis17"]
+    source: str
     root: str
     ratings: str
     budget: BudgetMode
     num_easy: int
     seen_every: int
+
+    def __post_init__(self) -> None:
+        known = (WORLD, *names_for("training"))
+        if self.source not in known:
+            raise unknown_name("data to train on", self.source, known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +184,7 @@ class Scale:
 class Recipe:
     """A whole recipe; `refine` may be left out where it is not run. Raises InvalidConfig: values that do not go together."""
 
-    run: Run
+    run: RunSettings
     model: Model
     data: Data
     sft: Sft
@@ -226,7 +234,7 @@ def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidDocument("Not a TOML document", where=where, why=str(error)) from error
+        raise InvalidDocument("not a TOML document", where=where, why=str(error)) from error
     for change in changes:
         _change(table, change)
     return recipe_of(table, where)
@@ -246,12 +254,12 @@ def recipe_of(table: Mapping[str, Any], where: str = "") -> Recipe:
     )
     missing = [name for name in _SECTIONS if name not in table and name != _OPTIONAL]
     if missing:
-        raise InvalidDocument("A section of the recipe is missing", where=at(place, missing[0]), fix=f"a recipe has {', '.join(_SECTIONS)}")
+        raise InvalidDocument("a section of the recipe is missing", where=at(place, missing[0]), fix=f"a recipe has {', '.join(_SECTIONS)}")
     parts = {name: build(kind, table[name], at(place, name)) for name, kind in _SECTIONS.items() if table.get(name) is not None}
     return Recipe(**parts, reward=config)
 
 
-_SECTIONS: Mapping[str, Any] = {"run": Run, "model": Model, "data": Data, "sft": Sft, "refine": Sft, "grpo": Grpo, "scale": Scale}
+_SECTIONS: Mapping[str, Any] = {"run": RunSettings, "model": Model, "data": Data, "sft": Sft, "refine": Sft, "grpo": Grpo, "scale": Scale}
 _OPTIONAL = "refine"
 
 
@@ -262,10 +270,10 @@ def _read(source: str | Path) -> tuple[str, str]:
     try:
         return Path(source).read_text(encoding="utf-8"), str(source)
     except UnicodeDecodeError as error:
-        raise InvalidDocument("Not a TOML document", where=str(source), why=str(error)) from error
+        raise InvalidDocument("not a TOML document", where=str(source), why=str(error)) from error
     except OSError as error:
         fix = f"give a TOML file, or one of {', '.join(shipped())}"
-        raise SourceNotFound("The recipe cannot be read", where=str(source), why=error.strerror or str(error), fix=fix) from error
+        raise SourceNotFound("the recipe cannot be read", where=str(source), why=error.strerror or str(error), fix=fix) from error
 
 
 def _change(table: Table, change: str) -> None:
@@ -292,7 +300,7 @@ def _check_keys(kind: Any, table: object, place: str) -> None:
     hints = typing.get_type_hints(kind)
     for key, value in cast("Mapping[str, object]", table).items():
         if key not in hints:
-            raise InvalidDocument("An unknown key", where=at(place, key), fix=name_hint(key, hints))
+            raise InvalidDocument("an unknown key", where=at(place, key), fix=name_hint(key, hints))
         for inner in (hints[key], *typing.get_args(hints[key])):
             if dataclasses.is_dataclass(inner) or inner is Terms:
                 _check_keys(inner, value, at(place, key))

@@ -1,6 +1,6 @@
-"""What a finished run on the world is released as: its weights in small files, and its card, which is written from the files of the run.
+"""How a finished run on the world is released: its weights in small files, and a card that is written from the files of the run.
 
-The card says what was taught from what, how, how long it took, what the result scores, and where it ends. Not here: the run (`run`),
+The card says what was trained on what, how, how long it took, what the result scores, and what it cannot do. Not here: the run (`run`),
 asking the questions (`exam`).
 """
 

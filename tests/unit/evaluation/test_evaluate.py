@@ -1,9 +1,10 @@
-"""Averages, missing predictions, absent targets, the control, the three predictors, and the form of the report."""
+"""Averages, missing predictions, absent targets, sparse truth, the control, the three predictors, and the form of the report."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videoseg_r1.datasets import Sample, shuffle_text
-from videoseg_r1.errors import InvalidQuery, ModelError
+from videoseg_r1.datasets.clip import ABSENT, Clip, Expression, TrueMasks
+from videoseg_r1.datasets.controls import shuffle_text
+from videoseg_r1.datasets.sample import Sample
+from videoseg_r1.datasets.true_masks import PngMasks
+from videoseg_r1.errors import InputError, InvalidDocument, InvalidQuery, ModelError
 from videoseg_r1.evaluation import Prediction, Report, by_given_mask, by_text, evaluate, from_preds, one_per_clip, score_png_folders
 from videoseg_r1.metrics import jf
 from videoseg_r1.types import KeyframePick
@@ -22,24 +26,28 @@ from videoseg_r1.video import open_video
 HEIGHT, WIDTH = 30, 50
 
 
-@dataclass(frozen=True)
-class ArrayGold:
-    """True masks in memory that counts how often one is read."""
+@dataclass(frozen=True, eq=False)
+class ArrayMasks(TrueMasks):
+    """True masks of one object in memory, some frames known, some pixels ignored, that count how often one is read."""
 
-    key: str
-    masks: np.ndarray
+    array: np.ndarray
     reads: list[int]
+    known: tuple[int, ...] | None = None
+    void: np.ndarray | None = None
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.masks.shape[2], self.masks.shape[1]
+        return self.array.shape[2], self.array.shape[1]
 
-    def __len__(self) -> int:
-        return len(self.masks)
+    def frames(self, object_ids: Sequence[str]) -> Sequence[int]:
+        return range(len(self.array)) if self.known is None else self.known
 
-    def mask(self, index: int) -> np.ndarray:
+    def read(self, object_ids: Sequence[str], index: int) -> np.ndarray:
         self.reads.append(index)
-        return self.masks[index]
+        return np.repeat(self.array[index][None], len(object_ids), axis=0)
+
+    def ignored(self, index: int) -> np.ndarray | None:
+        return self.void
 
 
 def moving_square(num_frames: int, top: int = 5) -> np.ndarray:
@@ -54,28 +62,31 @@ def make_sample(video: str = "ant", expression: str = "0", kind: str = "referrin
     if kind == "absent":
         masks[:] = False
     frames = np.zeros((num_frames, HEIGHT, WIDTH, 3), np.uint8)
-    return Sample(
-        video_id=video,
-        expression_id=expression,
-        query=f"{video} {kind} {expression}",
-        kind=kind,
-        frame_names=tuple(f"{index:05d}" for index in range(num_frames)),
-        open=partial(open_video, frames),
-        gold=ArrayGold(f"{video}/{kind == 'absent'}", masks, []),
-        clips=(video,),
-    )
+    asked = Expression(expression, f"{video} {kind} {expression}", () if kind == ABSENT else ("1",), kind)
+    names = tuple(f"{index:05d}" for index in range(num_frames))
+    clip = Clip("drawn", "all", video, names, partial(open_video, frames), (asked,), ArrayMasks(masks, []))
+    return Sample(clip, asked, (video,))
+
+
+def truth(sample: Sample) -> ArrayMasks:
+    assert isinstance(sample.clip.masks, ArrayMasks)
+    return sample.clip.masks
+
+
+def with_truth(sample: Sample, masks: TrueMasks) -> Sample:
+    return replace(sample, clip=replace(sample.clip, masks=masks))
 
 
 def perfect(sample: Sample) -> Prediction:
-    return Prediction(((index, sample.gold.mask(index)) for index in range(len(sample.gold))), target_frame=2)
+    return Prediction(((index, sample.mask(index)) for index in range(sample.num_frames)), target_frame=2)
 
 
 def shifted(sample: Sample, distance: int = 3) -> Prediction:
-    return Prediction((index, np.roll(sample.gold.mask(index), distance, axis=1)) for index in range(len(sample.gold)))
+    return Prediction((index, np.roll(sample.mask(index), distance, axis=1)) for index in range(sample.num_frames))
 
 
 def nothing(sample: Sample) -> Prediction:
-    return Prediction((index, np.zeros((HEIGHT, WIDTH), bool)) for index in range(len(sample.gold)))
+    return Prediction((index, np.zeros((HEIGHT, WIDTH), bool)) for index in range(sample.num_frames))
 
 
 @dataclass
@@ -121,7 +132,7 @@ def test_frames_are_averaged_first_and_expressions_second() -> None:
     """Clips of different length weigh the same."""
     samples = [make_sample("ant", num_frames=2), make_sample("bee", num_frames=8)]
     report = evaluate(samples, lambda s: perfect(s) if s.video_id == "ant" else shifted(s), bound=1)
-    expected = [np.mean([jf(np.roll(m, 3, axis=1), m, 1) for m in samples[1].gold.masks], axis=0), (1.0, 1.0)]
+    expected = [np.mean([jf(np.roll(m, 3, axis=1), m, 1) for m in truth(samples[1]).array], axis=0), (1.0, 1.0)]
     j, f = np.mean(expected, axis=0)
     assert report.scores() == {"J": pytest.approx(j), "F": pytest.approx(f), "J&F": pytest.approx((j + f) / 2)}
     assert 0 < f < 1
@@ -159,7 +170,7 @@ def test_a_missing_frame_is_an_empty_mask_and_is_counted() -> None:
 
 def test_a_missing_frame_is_right_where_the_truth_is_empty() -> None:
     sample = make_sample()
-    sample.gold.masks[3:] = False
+    truth(sample).array[3:] = False
     assert evaluate([sample], lambda s: Prediction(list(perfect(s).masks)[:3])).scores() == {"J": 1.0, "F": 1.0, "J&F": 1.0}
 
 
@@ -187,17 +198,17 @@ def test_nothing_to_score_has_no_mean() -> None:
 
 
 def test_predictions_are_timed_and_scoring_is_not() -> None:
-    class SlowGold(ArrayGold):
-        def mask(self, index: int) -> np.ndarray:
+    class SlowMasks(ArrayMasks):
+        def read(self, object_ids: Sequence[str], index: int) -> np.ndarray:
             time.sleep(0.05)
-            return super().mask(index)
+            return super().read(object_ids, index)
 
     sample = make_sample(num_frames=4)
-    sample = replace(sample, gold=SlowGold("slow", sample.gold.masks, []))
+    sample = with_truth(sample, SlowMasks(truth(sample).array, []))
 
     def slow(s: Sample) -> Prediction:
         time.sleep(0.02)
-        return Prediction((i, time.sleep(0.01) or mask) for i, mask in enumerate(s.gold.masks))
+        return Prediction((i, time.sleep(0.01) or mask) for i, mask in enumerate(truth(s).array))
 
     report = evaluate([sample], slow)
     assert 0.06 <= report.rows[0].seconds < 0.15
@@ -206,19 +217,60 @@ def test_predictions_are_timed_and_scoring_is_not() -> None:
 
 def test_expressions_of_one_clip_read_its_true_masks_once() -> None:
     first = make_sample()
-    again = replace(first, expression_id="1", query="the same ant")
-    report = evaluate([first, again], lambda s: Prediction(enumerate(np.roll(s.gold.masks, 1, axis=2))))
-    assert sorted(first.gold.reads) == [0, 1, 2, 3, 4]
+    again = replace(first, expression=replace(first.expression, id="1", text="the same ant"))
+    report = evaluate([first, again], lambda s: Prediction(enumerate(np.roll(truth(s).array, 1, axis=2))))
+    assert sorted(truth(first).reads) == [0, 1, 2, 3, 4]
     assert report.rows[0].j == report.rows[1].j
 
 
 def test_a_full_cache_changes_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = [make_sample(expression=str(k)) for k in range(3)]
     expected = [(row.j, row.f) for row in evaluate(samples, shifted).rows]
-    monkeypatch.setattr("videoseg_r1.evaluation._CACHE_BYTES", 3000)
+    monkeypatch.setattr("videoseg_r1.evaluation.scoring._CACHE_BYTES", 3000)
     assert [(row.j, row.f) for row in evaluate(samples, shifted).rows] == expected
-    monkeypatch.setattr("videoseg_r1.evaluation._CACHE_BYTES", 0)
+    monkeypatch.setattr("videoseg_r1.evaluation.scoring._CACHE_BYTES", 0)
     assert [(row.j, row.f) for row in evaluate(samples, shifted).rows] == expected
+
+
+# ---- sparse truth, pixels that do not count, no truth ----
+
+
+def test_only_frames_with_a_true_mask_are_scored() -> None:
+    whole = make_sample()
+    sparse = with_truth(whole, replace(truth(whole), known=(1, 4)))
+    wrong_elsewhere = [(index, mask if index in (1, 4) else ~mask) for index, mask in perfect(whole).masks]
+    row = evaluate([sparse], lambda _: Prediction(wrong_elsewhere)).rows[0]
+    assert (row.j, row.f, row.missing) == (1.0, 1.0, 0)
+    row = evaluate([sparse], lambda _: Prediction(wrong_elsewhere[:3])).rows[0]
+    assert (row.j, row.missing) == (0.5, 1)
+
+
+def test_given_masks_start_from_a_frame_whose_mask_is_known() -> None:
+    whole = make_sample()
+    sparse = with_truth(whole, replace(truth(whole), known=(3,)))
+    assert evaluate([sparse], by_given_mask(FakeSegmenter())).rows[0].target_frame == 3
+
+
+def test_ignored_pixels_count_neither_as_right_nor_as_wrong() -> None:
+    sample = make_sample()
+    void = np.zeros((HEIGHT, WIDTH), bool)
+    void[:, :12] = True
+    predict = lambda s: Prediction((index, s.mask(index) ^ void) for index in range(s.num_frames))  # noqa: E731
+    assert evaluate([sample], predict).scores()["J"] < 0.7
+    assert evaluate([with_truth(sample, replace(truth(sample), void=void))], predict).scores() == {"J": 1.0, "F": 1.0, "J&F": 1.0}
+
+
+def test_a_clip_without_true_masks_cannot_be_scored() -> None:
+    sample = make_sample()
+    with pytest.raises(InputError, match="drawn/ant"):
+        evaluate([replace(sample, clip=replace(sample.clip, masks=None))], nothing)
+
+
+def test_a_fault_in_the_true_masks_is_not_one_of_the_prediction(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(b"no picture")
+    sample = with_truth(make_sample(num_frames=1), PngMasks({0: tmp_path / "0.png"}))
+    with pytest.raises(InvalidDocument, match=r"0\.png"):
+        evaluate([sample], lambda _: Prediction([(0, np.zeros((HEIGHT, WIDTH), bool))]))
 
 
 # ---- errors of the predictor ----
@@ -314,16 +366,16 @@ def test_by_text_hands_on_query_and_seed_and_reports_the_target_frame() -> None:
 
 def test_by_given_mask_starts_from_the_first_mask_that_is_not_empty() -> None:
     sample = make_sample()
-    sample.gold.masks[:2] = False
+    truth(sample).array[:2] = False
     report = evaluate([sample], by_given_mask(FakeSegmenter()))
-    still = sample.gold.masks[2]
+    still = truth(sample).array[2]
     assert report.rows[0].target_frame == 2
-    assert report.rows[0].j == pytest.approx(np.mean([jf(still, gold).j for gold in sample.gold.masks]))
+    assert report.rows[0].j == pytest.approx(np.mean([jf(still, gold).j for gold in truth(sample).array]))
 
 
 def test_by_given_mask_of_nothing_is_nothing() -> None:
     sample = make_sample()
-    sample.gold.masks[:] = False
+    truth(sample).array[:] = False
     row = evaluate([sample], by_given_mask(FakeSegmenter())).rows[0]
     assert (row.j, row.missing, row.error) == (1.0, 5, None)
 
@@ -350,8 +402,8 @@ def write_masks(folder: Path, masks: np.ndarray, *, palette: bool = False) -> No
 @pytest.mark.parametrize("palette", [False, True])
 def test_folders_per_expression(tmp_path: Path, palette: bool) -> None:
     samples = [make_sample(expression="0"), make_sample(expression="7"), make_sample(expression="9", kind="absent")]
-    write_masks(tmp_path / "ant" / "0", samples[0].gold.masks, palette=palette)
-    write_masks(tmp_path / "ant" / "7", np.roll(samples[0].gold.masks, 3, axis=2)[:4], palette=palette)
+    write_masks(tmp_path / "ant" / "0", truth(samples[0]).array, palette=palette)
+    write_masks(tmp_path / "ant" / "7", np.roll(truth(samples[0]).array, 3, axis=2)[:4], palette=palette)
     report = evaluate(samples, from_preds(tmp_path, samples))
     again = evaluate(
         samples, lambda s: Prediction(list((perfect if s.expression_id == "0" else shifted)(s).masks)[: 4 + (s.expression_id == "0")])
@@ -364,7 +416,7 @@ def test_folders_per_expression(tmp_path: Path, palette: bool) -> None:
 
 def test_one_folder_of_a_video_serves_all_its_expressions(tmp_path: Path) -> None:
     samples = [make_sample(expression="0"), make_sample(expression="1", kind="absent"), make_sample("bee")]
-    write_masks(tmp_path / "ant", samples[0].gold.masks)
+    write_masks(tmp_path / "ant", truth(samples[0]).array)
     report = evaluate(samples, from_preds(tmp_path, samples))
     assert [row.j for row in report.rows] == [1.0, None, 0.0]
     assert [row.missing for row in report.rows] == [0, 0, 5]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from videoseg_r1.chat.families import family_of
-from videoseg_r1.datasets import ref_youtube_vos
+from videoseg_r1.datasets.ref_youtube_vos import load_ref_youtube_vos
+from videoseg_r1.datasets.training import training_sources
 from videoseg_r1.errors import InvalidConfig, InvalidDocument
 from videoseg_r1.masks.geometry import iou
 from videoseg_r1.prompts import parse_interval, parse_position
@@ -81,7 +82,7 @@ def test_sft_teaches_both_stages() -> None:
 
 @pytest.mark.parametrize("model_type", ["qwen2_5_vl", "qwen3_vl"])
 def test_what_is_taught_about_a_clip_earns_everything(clips: Path, model_type: str) -> None:
-    examples = ClipExamples(ref_youtube_vos.load(clips), 4, family_of(model_type), {})
+    examples = ClipExamples(training_sources(load_ref_youtube_vos(clips)), 4, family_of(model_type), {})
     for number in range(4):
         example = examples[number]
         assert example.truth is not None
@@ -92,7 +93,9 @@ def test_what_is_taught_about_a_clip_earns_everything(clips: Path, model_type: s
 
 @pytest.mark.parametrize(("model_type", "grid"), [("qwen2_5_vl", 28), ("qwen3_vl", 32)])
 def test_pictures_have_the_size_at_which_they_are_fed(clips: Path, model_type: str, grid: int) -> None:
-    row = rows(ClipExamples(ref_youtube_vos.load(clips), 1, family_of(model_type), {}), thinking=True, taught=False)[0]
+    row = rows(ClipExamples(training_sources(load_ref_youtube_vos(clips)), 1, family_of(model_type), {}), thinking=True, supervised=False)[
+        0
+    ]
     placeholders = [block for turn in row["prompt"] for block in turn["content"] if block["type"] == "image"]
 
     assert len(placeholders) == len(row["images"]) > 1
@@ -102,7 +105,7 @@ def test_pictures_have_the_size_at_which_they_are_fed(clips: Path, model_type: s
 
 def test_a_row_for_grpo_has_a_prompt_and_the_truth() -> None:
     examples = WorldExamples(3)
-    row = rows(examples, thinking=True, taught=False)[1]
+    row = rows(examples, thinking=True, supervised=False)[1]
 
     assert set(row) == {"prompt", "truth"}
     assert Truth.from_dict(row["truth"]) == examples[1].truth
@@ -116,7 +119,7 @@ def test_a_row_for_sft_has_the_reply() -> None:
 
 
 def test_without_thinking_the_prompt_says_so_and_the_reply_has_none() -> None:
-    row = rows(WorldExamples(1), thinking=False, taught=True)[0]
+    row = rows(WorldExamples(1), thinking=False, supervised=True)[0]
 
     assert row["prompt"][-1]["content"].endswith("nothing else.")
     assert row["completion"][0]["content"].startswith("<answer>")
@@ -131,7 +134,7 @@ def test_examples_are_made_when_asked_for_and_once() -> None:
             return super().__getitem__(number)
 
     examples = Counted(1000)
-    dataset = rows(examples, thinking=True, taught=False)
+    dataset = rows(examples, thinking=True, supervised=False)
     assert (len(dataset), examples.made) == (1000, 0)
     for _ in range(3):
         dataset[7]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from videoseg_r1.documents import to_json
-from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound
+from videoseg_r1.errors import InvalidConfig, InvalidDocument, SourceNotFound, UnknownName
 from videoseg_r1.rewards import Terms
 from videoseg_r1.training.recipe import load_recipe, recipe_of, shipped
 
@@ -75,7 +75,6 @@ def test_one_change_sets_one_value(change: str, where: str, value: object) -> No
         ("reward.betta=0", "did you mean beta"),
         ("gpro.beta=0", "did you mean grpo"),
         ("grpo.beta=high", "expected float"),
-        ("data.source=webcam", "expected"),
         ("reward.weights.accuracy=much", "expected float"),
     ],
 )
@@ -84,6 +83,16 @@ def test_a_mistake_is_named_with_a_hint(change: str, message: str) -> None:
         load_recipe("lite", [change])
 
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("webcam", "known are world, ref_youtube_vos"), ("mevis2", "did you mean mevis?"), ("davis16", "known")]
+)
+def test_data_that_cannot_be_trained_on_are_named_with_a_hint(name: str, hint: str) -> None:
+    with pytest.raises(UnknownName, match=name) as error:
+        load_recipe("paper-7b", [f"data.source={name}"])
+
+    assert hint in str(error.value)
 
 
 @pytest.mark.parametrize("line", ["seed = 42", "attention = ", "num_generations = "])

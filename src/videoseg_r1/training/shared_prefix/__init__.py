@@ -1,1 +1,1 @@
-"""Texts that begin alike are computed once for their common prefix: in SFT, in rollouts, and where completions are scored."""
+"""Sequences that share a prefix compute it once: in SFT (`sft`), in rollouts (`rollouts`, `states`), and in scoring (`branches`)."""

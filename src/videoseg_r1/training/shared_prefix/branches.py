@@ -1,9 +1,9 @@
-"""Several continuations of one text in one sequence: the text is computed once, however many continuations there are.
+"""Several continuations of one prefix packed into one sequence: the prefix is computed once, however many continuations there are.
 
-Questions about one scene, and replies to one question, begin alike. Put behind each other after their common prefix, each sees the
-prefix and itself but none of the others; positions go on from the prefix for each. What comes out for a continuation is what the network
-says of prefix and continuation alone. Attention is computed continuation by continuation, so it costs no more than it would for each
-alone, less the prefix. Not here: where the texts come from, losses.
+Questions about one scene, and replies to one question, begin alike. Packed one after another behind their common prefix, each
+continuation attends to the prefix and to itself but to no other, and its positions continue from the prefix. The outputs equal those for
+prefix and continuation alone. Attention is computed continuation by continuation, so it costs no more than it would for each alone, less
+the prefix. Not here: where the texts come from, losses.
 
 Source: ours; keeping continuations apart is what keeps a packed sequence from leaking answers (docs/algorithm.md, "Shared prefixes").
 """
@@ -23,8 +23,8 @@ from transformers.masking_utils import sdpa_mask
 
 from videoseg_r1.models.pretrained import Network
 
-ATTENTION = "branches"
-"""The attention that a network must be set to: `network.set_attn_implementation(ATTENTION)`. Without branches it is "sdpa"."""
+BRANCH_ATTENTION = "branches"
+"""The attention that a network must be set to: `network.set_attn_implementation(BRANCH_ATTENTION)`. Without branches it is "sdpa"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,8 @@ class Branches:
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """Of the scored tokens of one continuation, float32 (n,): the logarithm of the probability of each, and the entropy before it."""
+class TokenScores:
+    """Log-probability of every scored token of one continuation, and entropy of the distribution it was drawn from; float32 (n,) each."""
 
     log_probabilities: torch.Tensor
     entropies: torch.Tensor
@@ -85,7 +85,7 @@ def branch(prefix: Sequence[int], continuations: Sequence[Sequence[int]], num_sc
 
 
 def ask(network: Network, branches: Branches) -> torch.Tensor:
-    """Return what the network expects at the places that are scored, float32 (A, vocabulary); `network` as for `score`."""
+    """Return the logits of the scored tokens, float32 (A, vocabulary); `network` as for `token_scores`."""
     device = network.device
     output = network(
         input_ids=branches.ids.to(device),
@@ -97,11 +97,11 @@ def ask(network: Network, branches: Branches) -> torch.Tensor:
     return output.logits[0].float()
 
 
-def score(network: Network, branches: Branches, temperature: float = 1.0, *, train_entropy: bool = False) -> list[Scores]:
+def token_scores(network: Network, branches: Branches, temperature: float = 1.0, *, train_entropy: bool = False) -> list[TokenScores]:
     """Return the scores of every continuation; gradients flow through the probabilities.
 
     Args:
-        network: a causal language model of transformers without eyes, its attention set to `ATTENTION`.
+        network: a causal language model of transformers that reads text, its attention set to `BRANCH_ATTENTION`.
         branches: see `branch`.
         temperature: that scores are divided by.
         train_entropy: whether gradients flow through the entropies as well.
@@ -113,7 +113,7 @@ def score(network: Network, branches: Branches, temperature: float = 1.0, *, tra
         logs = logits.log_softmax(-1)
         entropy = -(logs.exp() * logs).sum(-1)
     lengths = list(branches.lengths)
-    return [Scores(*pair) for pair in zip(taken.split(lengths), entropy.split(lengths), strict=True)]
+    return [TokenScores(*pair) for pair in zip(taken.split(lengths), entropy.split(lengths), strict=True)]
 
 
 def _attend(
@@ -141,5 +141,5 @@ def _attend(
     return torch.cat(parts, 2).transpose(1, 2).to(dtype).contiguous(), None
 
 
-AttentionInterface.register(ATTENTION, _attend)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+AttentionInterface.register(BRANCH_ATTENTION, _attend)
+AttentionMaskInterface.register(BRANCH_ATTENTION, sdpa_mask)

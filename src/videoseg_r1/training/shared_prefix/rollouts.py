@@ -1,8 +1,8 @@
-"""Completions of many prompts at once, each prompt computed once for all its completions.
+"""Completions of many prompts in one batch, each prompt computed once for all its completions.
 
-`generate` repeats a prompt for every completion before it computes it, pictures included. Here the different prompts go through in
-one batch, and completions that have ended leave it. Not here: vLLM, which shares prefixes by itself; answers at inference
-(`chat.generation`); how completions look at a prompt that they share (`states`).
+`generate` of transformers repeats a prompt for every completion before it computes it, pictures included. Here the different prompts are
+computed in one batch, and completions that have ended leave it. Not here: vLLM, which shares prefixes by itself; answers at inference
+(`chat.generation`); how completions attend to a prompt that they share (`states`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import torch
 
 from videoseg_r1.chat.generation import pick
 from videoseg_r1.models.pretrained import Network
-from videoseg_r1.training.shared_prefix.states import ATTENTION, SharedPrompts
+from videoseg_r1.training.shared_prefix.states import SHARED_PROMPT_ATTENTION, SharedPrompts
 
 
 class Continuing(Protocol):
-    """Completions that are being drawn, side by side; `scores` is what the network expects next, float32 (completions, vocabulary)."""
+    """Completions while they are drawn, side by side; `scores` are the logits of the next token, float32 (completions, vocabulary)."""
 
     scores: torch.Tensor
 
@@ -29,10 +29,10 @@ class Continuing(Protocol):
 
 
 def compact(network: Network, dtype: torch.dtype) -> Network:
-    """Return a copy that is quick at one token a time on a CPU, where autocast would convert every weight at every token.
+    """Return a copy that is fast at one token at a time on a CPU, where autocast would convert every weight at every token.
 
-    In bfloat16, what it draws is off the trained network's probabilities by no more than their rounding. Low-rank changes are added to the
-    weights, which saves two products of three; rounded to the nearest, most would leave a weight of bfloat16 as it was.
+    In bfloat16, its probabilities differ from those of the trained network by rounding alone. Low-rank changes are merged into the
+    weights, which saves two products of three, and rounded at random: rounded to the nearest, most would not change a bfloat16 weight.
     """
     twin = copy.deepcopy(network)
     for module in twin.modules():
@@ -41,13 +41,13 @@ def compact(network: Network, dtype: torch.dtype) -> Network:
         twin = twin.float().merge_and_unload()
         if dtype == torch.bfloat16:
             _round_by_chance(twin)
-    twin.set_attn_implementation(ATTENTION if _is_text_only(twin) else "eager")  # "sdpa" is slower at one query a row
+    twin.set_attn_implementation(SHARED_PROMPT_ATTENTION if _is_text_only(twin) else "eager")  # "sdpa" is slower at one query a row
     return twin.to(dtype)
 
 
 @torch.no_grad()
 def _round_by_chance(network: Network) -> None:
-    """Bring float32 weights to values of bfloat16, up or down with the probability that keeps their mean; the same ones every time."""
+    """Round float32 weights to values of bfloat16, up or down with the probability that keeps their mean; the same every time."""
     chance = torch.Generator().manual_seed(0)
     for weight in network.parameters():
         bits = weight.data.cpu().contiguous().view(torch.int32)
@@ -79,7 +79,7 @@ def draw(
         temperature: 0 takes the likeliest token each time.
         top_p: see `pick`.
     """
-    repeats = "image_grid_thw" in inputs or network.config._attn_implementation != ATTENTION
+    repeats = "image_grid_thw" in inputs or network.config._attn_implementation != SHARED_PROMPT_ATTENTION
     going: Continuing = (Repeated if repeats else SharedPrompts)(network, inputs, num_each)
     drawn: list[list[int]] = [[] for _ in range(sum(num_each))]
     live = list(range(len(drawn)))

@@ -1,6 +1,7 @@
-"""SFT for a model that reads text: questions about one scene go through the network together, their common text once.
+"""SFT for a model that reads text: the questions about one scene are one sequence, with their common text computed once.
 
-TRL's SFT trainer takes one question per row, and most of a row is the scene. Not here: pictures, for which TRL's is used (`trainers`).
+TRL's SFT trainer takes one question per row, and most of a row is the scene. Not here: models that see pictures, which use TRL's trainer
+(`trainers`).
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from videoseg_r1.training.examples import SCENE
 from videoseg_r1.training.shared_prefix.branches import Branches, ask, branch
 
 _NUM_WHOLE = 2
-"""Replies about a scene that are taught whole, beside those with several things; of the others only the thinking is: to copy a line is
-learned sooner than to choose one."""
+"""Replies about a scene that are trained whole, beside those with several targets. Of the others only the reasoning text is trained: to
+copy a line is learned sooner than to choose one."""
 
 
 @dataclass(frozen=True)
 class PackScenes:
-    """Makes a batch of rows of `samples.scene_rows`: one sequence per scene, in which the replies alone are scored."""
+    """Collates rows of `examples.scene_rows` into a batch: one sequence per scene, in which the replies alone are scored."""
 
     tokenizer: Any
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Branches]]:
-        """Return the batch under the one name `scenes`."""
+        """Return the batch, under the single key `scenes`."""
         return {"scenes": [self._packed(row[SCENE]) for row in rows]}
 
     def _packed(self, questions: Sequence[Mapping[str, Any]]) -> Branches:
@@ -54,12 +55,12 @@ class PackScenes:
 
 
 def _shortened(reply: str, place: int) -> str:
-    """Return the part of a reply that is taught, at this place among those about a scene."""
+    """Return the part of a reply that is trained, by its place among the replies about a scene."""
     return reply if place < _NUM_WHOLE or reply.count("bbox_2d") > 1 else reply.partition(THINK_END)[0]
 
 
-class TaughtScenes(AtomicCheckpoints, Trainer):
-    """The trainer: the loss is the mean over the tokens of all replies in a micro batch of scenes, which come in their order."""
+class SceneTrainer(AtomicCheckpoints, Trainer):
+    """Trainer of SFT on scenes: the loss is the mean over the tokens of all replies in a micro batch of scenes, which come in order."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         rows: Any = self.train_dataset if train_dataset is None else train_dataset

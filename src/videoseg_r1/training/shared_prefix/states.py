@@ -1,9 +1,9 @@
-"""Completions of one prompt that look at its one state: nothing of a prompt is copied, and it is read once a step for all of them.
+"""Completions that attend to one shared key-value cache of their prompt: it is not copied, and read once per step for all of them.
 
-What a cache that is repeated costs is memory traffic: a prompt of a thousand tokens for each of its completions, at every token. Not here:
+A cache that is repeated costs memory traffic: a prompt of a thousand tokens is read for each of its completions at every token. Not here:
 which tokens are drawn (`rollouts`), probabilities of given completions (`branches`).
 
-Source: ours; attention to a common prefix and to the own tokens under one softmax is that of Juravsky et al. 2024 (Hydragen).
+Source: ours; attention to the shared prefix and to a completion's own tokens under one softmax follows Juravsky et al. 2024 (Hydragen).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformers.masking_utils import sdpa_mask
 
 from videoseg_r1.models.pretrained import Network
 
-ATTENTION = "shared_prompts"
+SHARED_PROMPT_ATTENTION = "shared_prompts"
 """The attention that a network must be set to. Without prompts it is "sdpa"."""
 
 
@@ -36,12 +36,12 @@ class SharedPrompts:
     """Draws on from several prompts at once.
 
     Args:
-        network: a language model without eyes, in evaluation mode, its attention set to `ATTENTION`.
+        network: a language model that reads text, in evaluation mode, its attention set to `SHARED_PROMPT_ATTENTION`.
         inputs: `input_ids` and `attention_mask` of different prompts, padded on the left.
         num_each: completions per prompt.
 
     Attributes:
-        scores: what the network expects next, float32 (completions, vocabulary).
+        scores: logits of the next token, float32 (completions, vocabulary).
     """
 
     scores: torch.Tensor
@@ -62,7 +62,7 @@ class SharedPrompts:
         self.scores = first.logits[:, -1].float()[self._owners.to(mask.device)]
 
     def keep(self, index: torch.Tensor) -> None:
-        """Go on with these completions alone, in this order, which is theirs so far."""
+        """Continue with these completions alone; `index` keeps their order."""
         self._owners = self._owners[index.cpu()]
         self._places = self._places[index]
         if self._own.get_seq_length():
@@ -106,5 +106,5 @@ def _attend(
     return found.view(rows, 1, heads, width), None
 
 
-AttentionInterface.register(ATTENTION, _attend)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+AttentionInterface.register(SHARED_PROMPT_ATTENTION, _attend)
+AttentionMaskInterface.register(SHARED_PROMPT_ATTENTION, sdpa_mask)

@@ -1,14 +1,14 @@
 """A world that needs no download: random scenes, what perception makes of them, questions with known answers, and videos of them.
 
-`draw_sample` gives samples for stage 2, `draw_moment` questions for stage 1, `render.RenderedScene` the same scenes as pictures with
-exact masks, `benchmark.rendered_samples` makes evaluation samples of them. What is held out of training (kinds, facts, templates,
+`draw_world_sample` gives samples for stage 2, `draw_moment` questions for stage 1, `render.RenderedScene` the same scenes as pictures with
+exact masks, `benchmark.rendered_clips` makes clips of them, as any dataset has. What is held out of training (kinds, facts, templates,
 noise) is data beside what is not. Not here: prompts for text alone (`WorldSample.messages` takes any template), rewards.
 """
 
 from videoseg_r1.training.world.moments import MomentQuestion, draw_moment
 from videoseg_r1.training.world.perception import NOISES, Noise
 from videoseg_r1.training.world.queries import Query
-from videoseg_r1.training.world.sample import SPLITS, Split, WorldSample, draw_group, draw_sample, draw_sentences
+from videoseg_r1.training.world.sample import SPLITS, Split, WorldSample, draw_group, draw_sentences, draw_world_sample
 from videoseg_r1.training.world.scene import Scene, Thing, draw_scene
 from videoseg_r1.training.world.templates import KINDS_OF_QUERY
 
@@ -25,7 +25,7 @@ __all__ = [
     "WorldSample",
     "draw_group",
     "draw_moment",
-    "draw_sample",
     "draw_scene",
     "draw_sentences",
+    "draw_world_sample",
 ]

@@ -30,7 +30,7 @@ from videoseg_r1.lite.language.transcript import (
 )
 from videoseg_r1.lite.perception.tracks import ThingTrack
 from videoseg_r1.training.world import names
-from videoseg_r1.training.world.names import FACT_KINDS, KINDS, Kind
+from videoseg_r1.training.world.names import FACT_KINDS, KINDS, ThingKind
 from videoseg_r1.training.world.queries import WHAT, Query
 from videoseg_r1.training.world.templates import FIELDS, PLACES, listed
 
@@ -259,5 +259,5 @@ def _is_of(wide: str, attribute: str, value: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _kinds_by_class() -> dict[str, Kind]:
+def _kinds_by_class() -> dict[str, ThingKind]:
     return {label: kind for kind in KINDS for label in kind.classes.split("|")}

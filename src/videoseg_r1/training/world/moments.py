@@ -57,12 +57,12 @@ class MomentQuestion:
         return round(100 * self.best_frame / (self.scene.num_frames - 1))
 
     def reply(self) -> str:
-        """Return the reply that is taught."""
+        """Return the target reply."""
         return f"<answer>{list(self.interval) if self.ask == 'interval' else self.position}</answer>"
 
 
 def draw_moment(seed: int, split: Split = "train", ask: Ask = "interval", noise: Noise | None = None) -> MomentQuestion:
-    """Return the question of this seed; the same seed asks about the same scene both ways. See `draw_sample` for the arguments."""
+    """Return the question of this seed; the same seed asks about the same scene both ways. See `draw_world_sample` for the arguments."""
     rng = rng_of(seed, split)
     levels = noises(split == "ood")
     noise = noise or levels[int(rng.integers(len(levels)))]

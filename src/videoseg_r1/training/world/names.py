@@ -14,7 +14,7 @@ from typing import NamedTuple
 from videoseg_r1.lite.language.vocabulary import class_names
 
 
-class Kind(NamedTuple):
+class ThingKind(NamedTuple):
     """One kind of thing.
 
     Attributes:
@@ -59,81 +59,81 @@ _PAINT = "black white grey red yellow green blue orange"
 
 KINDS = (
     # all breeds but the one that has the name of a held-out kind in it
-    Kind("dog", f"{_span(151, 187)}|{_span(189, 268)}", "animal", _FUR, "beast"),
-    Kind("cat", "tabby|Persian cat|Siamese cat|Egyptian cat", "animal", "black white orange grey tan", "beast"),
-    Kind("horse", "sorrel", "animal", "black white brown", "beast"),
-    Kind("cow", "ox", "animal", "black white brown", "beast"),
-    Kind("sheep", "ram|bighorn", "animal", "black white grey", "beast", plural="sheep"),
-    Kind("pig", "hog|wild boar", "animal", "pink black brown", "beast"),
-    Kind("zebra", "zebra", "animal", "white", "beast"),
-    Kind("elephant", "Indian elephant|African elephant|tusker", "animal", "grey brown", "beast"),
-    Kind("lion", "lion", "animal", "tan brown", "beast"),
-    Kind("bear", "brown bear|American black bear|ice bear", "animal", "brown black white", "beast"),
-    Kind("panda", "giant panda", "animal", "white", "beast"),
-    Kind("wolf", "timber wolf|white wolf", "animal", "grey white black", "beast", plural="wolves"),
-    Kind("rabbit", "wood rabbit|hare|Angora", "animal", _FUR, "beast"),
-    Kind("goose", "goose", "animal bird", "white grey", "bird", plural="geese"),
-    Kind("rooster", "cock", "animal bird", "red brown white", "bird"),
-    Kind("hen", "hen", "animal bird", "white brown black", "bird"),
-    Kind("eagle", "bald eagle", "animal bird", "brown black", "bird"),
-    Kind("owl", "great grey owl", "animal bird", "grey brown white", "bird"),
-    Kind("ostrich", "ostrich", "animal bird", "black grey", "bird", plural="ostriches"),
-    Kind("peacock", "peacock", "animal bird", "blue green", "bird"),
-    Kind("parrot", _span(87, 90), "animal bird", "red green blue grey", "bird"),
-    Kind("goldfish", "goldfish", "animal fish", "orange red", "fish", plural="goldfish"),
-    Kind("whale", "killer whale|grey whale", "animal", "black grey", "fish"),
-    Kind("turtle", _span(33, 37), "animal", "green brown", "bug"),
-    Kind("snake", _span(52, 68), "animal", "green black brown", "long"),
-    Kind("frog", _span(30, 32), "animal", "green brown", "bug"),
-    Kind("snail", "snail", "animal", "brown tan grey", "bug"),
-    Kind("butterfly", _span(321, 326), "animal insect", "orange yellow blue white", "bug", plural="butterflies"),
-    Kind("bee", "bee", "animal insect", "yellow", "bug"),
-    Kind("person", _WORN, "person", "black white red blue grey", "person", plural="people"),
-    Kind("car", "minivan|sports car|convertible|beach wagon|jeep", "vehicle", _PAINT, "car"),
-    Kind("taxi", "cab", "vehicle", "yellow black white", "car"),
-    Kind("ambulance", "ambulance", "vehicle", "white yellow", "truck"),
-    Kind("truck", "trailer truck|garbage truck|moving van|tow truck", "vehicle", _PAINT, "truck"),
-    Kind("bus", "school bus|minibus|trolleybus", "vehicle", "yellow red blue white", "truck", plural="buses"),
-    Kind("motorcycle", "motor scooter|moped", "vehicle", "black red blue", "cycle"),
-    Kind("train", "steam locomotive|electric locomotive|bullet train", "vehicle", "black red green blue", "truck"),
-    Kind("tank", "tank", "vehicle", "green tan", "car"),
-    Kind("airplane", "airliner|warplane", "vehicle aircraft", "white grey blue", "plane"),
-    Kind("balloon", "balloon", "aircraft", "red yellow blue orange", "ball"),
-    Kind("canoe", "canoe", "vehicle boat", "red green brown", "boat"),
-    Kind("sailing boat", "yawl|trimaran|catamaran", "vehicle boat", "white blue red", "boat"),
-    Kind("football", "soccer ball", "ball", "white", "ball"),
-    Kind("tennis ball", "tennis ball", "ball", "yellow green", "ball"),
-    Kind("guitar", "acoustic guitar|electric guitar", "musical_instrument", "brown black red", "long", False),
-    Kind("piano", "grand piano|upright", "musical_instrument", "black brown white", "box", False),
-    Kind("chair", "folding chair|rocking chair|barber chair", "piece_of_furniture", "brown black white", "box", False),
-    Kind("table", "dining table|desk", "piece_of_furniture", "brown white black", "box", False),
-    Kind("backpack", "backpack", "bag", "blue red black green", "box", False),
-    Kind("cup", "cup|coffee mug", "vessel", "white red blue", "box", False),
-    Kind("bottle", "water bottle|pop bottle|wine bottle", "vessel", "green blue brown", "long", False),
-    Kind("hammer", "hammer", "tool", "black brown grey", "long", False),
-    Kind("broom", "broom", "tool", "yellow brown red", "long", False),
-    Kind("clock", "wall clock|analog clock", "device", "white black brown", "ball", False),
-    Kind("candle", "candle", "light", "white red yellow", "long", False),
-    Kind("banana", "banana", "food fruit", "yellow green", "long", False),
-    Kind("lemon", "lemon", "food fruit", "yellow", "ball", False),
-    Kind("strawberry", "strawberry", "food fruit", "red", "ball", False, "strawberries"),
-    Kind("pizza", "pizza", "food", "orange red", "ball", False),
-    Kind("ice cream", "ice cream", "food", "white pink brown", "ball", False),
-    Kind("camel", "Arabian camel", "animal", "tan brown", "beast"),
-    Kind("tiger", "tiger", "animal", "orange", "beast"),
-    Kind("fox", "red fox|kit fox|Arctic fox", "animal", "orange grey white", "beast", plural="foxes"),
-    Kind("gorilla", "gorilla", "animal", "black", "beast"),
-    Kind("penguin", "king penguin", "animal bird", "black white", "bird"),
-    Kind("flamingo", "flamingo", "animal bird", "pink orange", "bird", plural="flamingos"),
-    Kind("shark", "great white shark|tiger shark", "animal fish", "grey white", "fish"),
-    Kind("crab", "Dungeness crab|rock crab|fiddler crab", "animal", "red orange blue", "bug"),
-    Kind("bicycle", "mountain bike", "vehicle", _PAINT, "cycle"),
-    Kind("tractor", "tractor", "vehicle", "green red blue", "car"),
-    Kind("fire engine", "fire engine", "vehicle", "red yellow", "truck"),
-    Kind("violin", "violin", "musical_instrument", "brown black", "long", False),
-    Kind("umbrella", "umbrella", "accessory", "black red blue yellow", "ball", False),
-    Kind("laptop", "laptop|notebook", "device", "grey black white", "box", False),
-    Kind("pineapple", "pineapple", "food fruit", "yellow brown", "ball", False),
+    ThingKind("dog", f"{_span(151, 187)}|{_span(189, 268)}", "animal", _FUR, "beast"),
+    ThingKind("cat", "tabby|Persian cat|Siamese cat|Egyptian cat", "animal", "black white orange grey tan", "beast"),
+    ThingKind("horse", "sorrel", "animal", "black white brown", "beast"),
+    ThingKind("cow", "ox", "animal", "black white brown", "beast"),
+    ThingKind("sheep", "ram|bighorn", "animal", "black white grey", "beast", plural="sheep"),
+    ThingKind("pig", "hog|wild boar", "animal", "pink black brown", "beast"),
+    ThingKind("zebra", "zebra", "animal", "white", "beast"),
+    ThingKind("elephant", "Indian elephant|African elephant|tusker", "animal", "grey brown", "beast"),
+    ThingKind("lion", "lion", "animal", "tan brown", "beast"),
+    ThingKind("bear", "brown bear|American black bear|ice bear", "animal", "brown black white", "beast"),
+    ThingKind("panda", "giant panda", "animal", "white", "beast"),
+    ThingKind("wolf", "timber wolf|white wolf", "animal", "grey white black", "beast", plural="wolves"),
+    ThingKind("rabbit", "wood rabbit|hare|Angora", "animal", _FUR, "beast"),
+    ThingKind("goose", "goose", "animal bird", "white grey", "bird", plural="geese"),
+    ThingKind("rooster", "cock", "animal bird", "red brown white", "bird"),
+    ThingKind("hen", "hen", "animal bird", "white brown black", "bird"),
+    ThingKind("eagle", "bald eagle", "animal bird", "brown black", "bird"),
+    ThingKind("owl", "great grey owl", "animal bird", "grey brown white", "bird"),
+    ThingKind("ostrich", "ostrich", "animal bird", "black grey", "bird", plural="ostriches"),
+    ThingKind("peacock", "peacock", "animal bird", "blue green", "bird"),
+    ThingKind("parrot", _span(87, 90), "animal bird", "red green blue grey", "bird"),
+    ThingKind("goldfish", "goldfish", "animal fish", "orange red", "fish", plural="goldfish"),
+    ThingKind("whale", "killer whale|grey whale", "animal", "black grey", "fish"),
+    ThingKind("turtle", _span(33, 37), "animal", "green brown", "bug"),
+    ThingKind("snake", _span(52, 68), "animal", "green black brown", "long"),
+    ThingKind("frog", _span(30, 32), "animal", "green brown", "bug"),
+    ThingKind("snail", "snail", "animal", "brown tan grey", "bug"),
+    ThingKind("butterfly", _span(321, 326), "animal insect", "orange yellow blue white", "bug", plural="butterflies"),
+    ThingKind("bee", "bee", "animal insect", "yellow", "bug"),
+    ThingKind("person", _WORN, "person", "black white red blue grey", "person", plural="people"),
+    ThingKind("car", "minivan|sports car|convertible|beach wagon|jeep", "vehicle", _PAINT, "car"),
+    ThingKind("taxi", "cab", "vehicle", "yellow black white", "car"),
+    ThingKind("ambulance", "ambulance", "vehicle", "white yellow", "truck"),
+    ThingKind("truck", "trailer truck|garbage truck|moving van|tow truck", "vehicle", _PAINT, "truck"),
+    ThingKind("bus", "school bus|minibus|trolleybus", "vehicle", "yellow red blue white", "truck", plural="buses"),
+    ThingKind("motorcycle", "motor scooter|moped", "vehicle", "black red blue", "cycle"),
+    ThingKind("train", "steam locomotive|electric locomotive|bullet train", "vehicle", "black red green blue", "truck"),
+    ThingKind("tank", "tank", "vehicle", "green tan", "car"),
+    ThingKind("airplane", "airliner|warplane", "vehicle aircraft", "white grey blue", "plane"),
+    ThingKind("balloon", "balloon", "aircraft", "red yellow blue orange", "ball"),
+    ThingKind("canoe", "canoe", "vehicle boat", "red green brown", "boat"),
+    ThingKind("sailing boat", "yawl|trimaran|catamaran", "vehicle boat", "white blue red", "boat"),
+    ThingKind("football", "soccer ball", "ball", "white", "ball"),
+    ThingKind("tennis ball", "tennis ball", "ball", "yellow green", "ball"),
+    ThingKind("guitar", "acoustic guitar|electric guitar", "musical_instrument", "brown black red", "long", False),
+    ThingKind("piano", "grand piano|upright", "musical_instrument", "black brown white", "box", False),
+    ThingKind("chair", "folding chair|rocking chair|barber chair", "piece_of_furniture", "brown black white", "box", False),
+    ThingKind("table", "dining table|desk", "piece_of_furniture", "brown white black", "box", False),
+    ThingKind("backpack", "backpack", "bag", "blue red black green", "box", False),
+    ThingKind("cup", "cup|coffee mug", "vessel", "white red blue", "box", False),
+    ThingKind("bottle", "water bottle|pop bottle|wine bottle", "vessel", "green blue brown", "long", False),
+    ThingKind("hammer", "hammer", "tool", "black brown grey", "long", False),
+    ThingKind("broom", "broom", "tool", "yellow brown red", "long", False),
+    ThingKind("clock", "wall clock|analog clock", "device", "white black brown", "ball", False),
+    ThingKind("candle", "candle", "light", "white red yellow", "long", False),
+    ThingKind("banana", "banana", "food fruit", "yellow green", "long", False),
+    ThingKind("lemon", "lemon", "food fruit", "yellow", "ball", False),
+    ThingKind("strawberry", "strawberry", "food fruit", "red", "ball", False, "strawberries"),
+    ThingKind("pizza", "pizza", "food", "orange red", "ball", False),
+    ThingKind("ice cream", "ice cream", "food", "white pink brown", "ball", False),
+    ThingKind("camel", "Arabian camel", "animal", "tan brown", "beast"),
+    ThingKind("tiger", "tiger", "animal", "orange", "beast"),
+    ThingKind("fox", "red fox|kit fox|Arctic fox", "animal", "orange grey white", "beast", plural="foxes"),
+    ThingKind("gorilla", "gorilla", "animal", "black", "beast"),
+    ThingKind("penguin", "king penguin", "animal bird", "black white", "bird"),
+    ThingKind("flamingo", "flamingo", "animal bird", "pink orange", "bird", plural="flamingos"),
+    ThingKind("shark", "great white shark|tiger shark", "animal fish", "grey white", "fish"),
+    ThingKind("crab", "Dungeness crab|rock crab|fiddler crab", "animal", "red orange blue", "bug"),
+    ThingKind("bicycle", "mountain bike", "vehicle", _PAINT, "cycle"),
+    ThingKind("tractor", "tractor", "vehicle", "green red blue", "car"),
+    ThingKind("fire engine", "fire engine", "vehicle", "red yellow", "truck"),
+    ThingKind("violin", "violin", "musical_instrument", "brown black", "long", False),
+    ThingKind("umbrella", "umbrella", "accessory", "black red blue yellow", "ball", False),
+    ThingKind("laptop", "laptop|notebook", "device", "grey black white", "box", False),
+    ThingKind("pineapple", "pineapple", "food fruit", "yellow brown", "ball", False),
 )
 
 
@@ -166,7 +166,7 @@ _IRREGULAR = {kind.name: kind.plural for kind in KINDS if kind.plural} | {
 
 
 @lru_cache(maxsize=2)
-def kinds(held_out: bool) -> tuple[Kind, ...]:
+def kinds(held_out: bool) -> tuple[ThingKind, ...]:
     """Return the kinds that are held out of training, or those that are not."""
     return tuple(kind for kind in KINDS if (kind.name in HELD_OUT_KINDS) == held_out)
 
@@ -178,7 +178,7 @@ def facts(held_out: bool) -> tuple[Fact, ...]:
 
 
 @lru_cache(maxsize=256)
-def categories(kind: Kind) -> tuple[str, ...]:
+def categories(kind: ThingKind) -> tuple[str, ...]:
     """Return the wider words for a kind, the widest first."""
     return tuple(word.replace("_", " ") for word in kind.categories.split())
 
@@ -194,6 +194,6 @@ def plural(word: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def class_positions(kind: Kind) -> tuple[int, ...]:
+def class_positions(kind: ThingKind) -> tuple[int, ...]:
     """Return the positions of its classes in the classifier's order. Raises ModelError: the names cannot be read."""
     return tuple(class_names().index(name) for name in kind.classes.split("|"))

@@ -18,7 +18,7 @@ from videoseg_r1.lite.language.vocabulary import CONCEPTS, NUM_CLASSES, class_na
 from videoseg_r1.lite.perception.regions import PALETTE, Region
 from videoseg_r1.lite.perception.tracks import MAX_TRACKS, ThingTrack
 from videoseg_r1.training.world import names
-from videoseg_r1.training.world.names import KINDS, Kind
+from videoseg_r1.training.world.names import KINDS, ThingKind
 from videoseg_r1.training.world.scene import FILL, WHOLE, Floats, Scene, Thing
 from videoseg_r1.types import BoolMask, Box
 
@@ -124,7 +124,13 @@ def noises(held_out: bool) -> tuple[Noise, ...]:
 
 
 def perceive(
-    rng: np.random.Generator, scene: Scene, looks: Sequence[int], noise: Noise, pool: Sequence[Kind], targets: Collection[int], frame: int
+    rng: np.random.Generator,
+    scene: Scene,
+    looks: Sequence[int],
+    noise: Noise,
+    pool: Sequence[ThingKind],
+    targets: Collection[int],
+    frame: int,
 ) -> list[Sighting]:
     """Return what is seen, the most prominent first, as `follow` orders it; at most MAX_TRACKS.
 
@@ -157,7 +163,7 @@ def top_class(track: ThingTrack) -> str:
 
 
 def _track(
-    rng: np.random.Generator, scene: Scene, index: int, looks: Sequence[int], noise: Noise, pool: Sequence[Kind], *, mild: bool
+    rng: np.random.Generator, scene: Scene, index: int, looks: Sequence[int], noise: Noise, pool: Sequence[ThingKind], *, mild: bool
 ) -> ThingTrack:
     """Return a thing as it is seen in these frames; `mild` spares its name and colour the worst."""
     thing = scene.things[index]
@@ -227,7 +233,7 @@ def _coarse(box: Box, size: tuple[int, int]) -> BoolMask:
     return mask
 
 
-def _taken_for(rng: np.random.Generator, thing: Thing, noise: Noise, pool: Sequence[Kind], mild: bool) -> tuple[Kind, str]:
+def _taken_for(rng: np.random.Generator, thing: Thing, noise: Noise, pool: Sequence[ThingKind], mild: bool) -> tuple[ThingKind, str]:
     """Return the kind, and the class of it, that a thing is taken for."""
     chance, options = rng.random(), [thing.kind]
     if chance < noise.wrong and not mild:
@@ -240,7 +246,7 @@ def _taken_for(rng: np.random.Generator, thing: Thing, noise: Noise, pool: Seque
     return kind, thing.breed if kind is thing.kind else classes[int(rng.integers(len(classes)))]
 
 
-def _classes(rng: np.random.Generator, thing: Thing, kind: Kind, breed: str, doubt: float) -> npt.NDArray[np.float32]:
+def _classes(rng: np.random.Generator, thing: Thing, kind: ThingKind, breed: str, doubt: float) -> npt.NDArray[np.float32]:
     """Return (1000,) float32 probabilities: most for the class it is taken for, some for others of that kind, the doubt over a few of all.
 
     One that is taken for another of its category keeps its own class as second best.
@@ -260,7 +266,7 @@ def _classes(rng: np.random.Generator, thing: Thing, kind: Kind, breed: str, dou
     return probabilities
 
 
-def _blurred(rng: np.random.Generator, thing: Thing, pool: Sequence[Kind]) -> npt.NDArray[np.float32]:
+def _blurred(rng: np.random.Generator, thing: Thing, pool: Sequence[ThingKind]) -> npt.NDArray[np.float32]:
     """Return (1000,) float32 probabilities of a thing that looks like anything of its sort but itself, the more so the clearer its sort is.
 
     A person looks like what people wear, hold or ride. Where there is nothing else of a sort, the thing is seen well.
@@ -279,7 +285,7 @@ def _blurred(rng: np.random.Generator, thing: Thing, pool: Sequence[Kind]) -> np
 
 
 @lru_cache(maxsize=256)
-def _alike(kind: Kind, pool: tuple[Kind, ...]) -> tuple[int, ...]:
+def _alike(kind: ThingKind, pool: tuple[ThingKind, ...]) -> tuple[int, ...]:
     """Return the classes that a badly seen thing of a kind looks like."""
     widest = names.categories(kind)[0]
     if kind.name == "person":

@@ -1,6 +1,6 @@
 """Scenes drawn as videos: sprites over a textured or a given background, with the exact mask of every thing in every frame.
 
-    drawn = RenderedScene(draw_sample(7).scene, seed=7)
+    drawn = RenderedScene(draw_world_sample(7).scene, seed=7)
     with open_video(drawn) as video: ...
     drawn.masks(12)
 

@@ -1,6 +1,6 @@
 """Training samples of the world: a transcript, a question about it, the answer, the evidence, and how hard it is.
 
-Everything follows from the seed. The truth is that of the scene, in the canonical 840 x 840 frame; the reply that is taught copies
+Everything follows from the seed. The truth is that of the scene, in the canonical 840 x 840 frame; the target reply copies
 the line of the transcript, which is all a reader of it can know. Not here: rewards, pictures of the same scenes (`render`).
 """
 
@@ -64,7 +64,7 @@ class WorldSample:
         pick: target frame, and the key segment around it.
         tracks: what perception saw, in the order of the lines.
         transcript: what it says.
-        cues: what the lines of the targets say, one per target, in the canonical frame: the answer that is taught.
+        cues: what the lines of the targets say, one per target, in the canonical frame: the target answer.
         manner, thinking: what a reader of the transcript makes of it, and at which length.
         follows: whether that leads to the answer; perception may have missed or mistaken what decides.
         difficulty: 1 (easy) to 10, from the kind of the query, the number of things and rivals, and the noise.
@@ -103,11 +103,11 @@ class WorldSample:
         return masks
 
     def reply(self) -> str:
-        """Return the reply that is taught, in the format that `parse_reply` reads."""
+        """Return the target reply, in the format that `parse_reply` reads."""
         return format_reply(self.thinking, self.cues, CANONICAL)
 
 
-def draw_sample(seed: int, split: Split = "train", kind: str | None = None, noise: Noise | None = None) -> WorldSample:
+def draw_world_sample(seed: int, split: Split = "train", kind: str | None = None, noise: Noise | None = None) -> WorldSample:
     """Return the sample of this seed.
 
     Args:
@@ -132,7 +132,7 @@ def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool =
     kinds that take longest to learn come next, the others after them.
 
     Args:
-        seed: from 0; its scene is that of no `draw_sample`.
+        seed: from 0; its scene is that of no `draw_world_sample`.
         split: what it is made of.
         size: how many are drawn; fewer where the scene has not as many clear questions, at least one.
         easy: with few things, and perception makes no mistakes.
@@ -152,7 +152,7 @@ def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool =
 def draw_sentences(seed: int, split: Split = "train", size: int = 16) -> list[tuple[str, str]]:
     """Return sentences, half and more about what things do and are for, and how the thinking about each begins.
 
-    That much needs no scene, so a reader can be taught many sentences about one.
+    That much needs no scene, so a reader can be trained on many sentences for one scene.
 
     Args:
         seed, split: as for `draw_group`.
@@ -209,7 +209,7 @@ def _asked(rng: np.random.Generator, split: Split, size: int, most: int) -> tupl
     return scene, frame, list(found.values())
 
 
-def difficulty_of(kind: str, num_things: int, num_rivals: int, num_targets: int, noise_level: int) -> float:
+def world_difficulty(kind: str, num_things: int, num_rivals: int, num_targets: int, noise_level: int) -> float:
     """Return D in 1..10: what it takes to understand the query, plus what there is to confuse. Ours; it never falls in any of them."""
     clutter = 0.3 * (num_things - 2) + 0.5 * min(num_rivals, 4) + 0.4 * max(0, num_targets - 1)
     return min(10.0, 1 + _HOPS[kind] + clutter + 0.8 * noise_level)
@@ -234,7 +234,7 @@ def _perceived(
         targets = tuple(sorted(resolved.targets, key=lambda thing: main[thing].number))  # the answer goes from line to line
         manner = MANNERS[int(manners.integers(len(MANNERS)))]
         evidence = page.weigh(resolved.query, manner)
-        difficulty = difficulty_of(resolved.query.kind, len(scene.things), len(resolved.rivals), len(targets), noise.level)
+        difficulty = world_difficulty(resolved.query.kind, len(scene.things), len(resolved.rivals), len(targets), noise.level)
         samples.append(
             WorldSample(
                 split=split,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videoseg_r1.training.world import names
-from videoseg_r1.training.world.names import Kind
+from videoseg_r1.training.world.names import ThingKind
 from videoseg_r1.types import BoolMask, Box
 
 Floats = npt.NDArray[np.float64]
@@ -53,7 +53,7 @@ class Thing:
         deed, deed_frame: "stop", "turn" or "start", and the first frame of the new motion; "" and -1 for none.
     """
 
-    kind: Kind
+    kind: ThingKind
     breed: str
     colours: tuple[str, ...]
     aspect: float
@@ -142,7 +142,7 @@ class Scene:
         return Box(x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1])
 
 
-def draw_scene(rng: np.random.Generator, pool: tuple[Kind, ...], eventful: bool = False, most: int = MAX_THINGS) -> Scene:
+def draw_scene(rng: np.random.Generator, pool: tuple[ThingKind, ...], eventful: bool = False, most: int = MAX_THINGS) -> Scene:
     """Return a scene of at most `most` things, of kinds of the pool.
 
     Some things share their kind, or category, with another, so that there is a choice.
@@ -151,7 +151,7 @@ def draw_scene(rng: np.random.Generator, pool: tuple[Kind, ...], eventful: bool 
     num_frames = int(rng.integers(24, 61))
     size = SIZES[int(rng.integers(len(SIZES)))]
     count = int(rng.integers(MIN_THINGS, most + 1))
-    kinds: list[Kind] = []
+    kinds: list[ThingKind] = []
     while len(kinds) < count:
         kinds.append(_next_kind(rng, pool, kinds))
     kinds = [kinds[i] for i in rng.permutation(count)]
@@ -167,9 +167,9 @@ def inside_share(boxes: Floats) -> Floats:
     return _areas(np.clip(boxes, 0, 1)) / _areas(boxes)
 
 
-def _next_kind(rng: np.random.Generator, pool: tuple[Kind, ...], so_far: list[Kind]) -> Kind:
+def _next_kind(rng: np.random.Generator, pool: tuple[ThingKind, ...], so_far: list[ThingKind]) -> ThingKind:
     chance = rng.random()
-    options: tuple[Kind, ...] = pool
+    options: tuple[ThingKind, ...] = pool
     if not so_far and chance < _PEOPLE:
         options = tuple(kind for kind in pool if kind.name == "person") or pool
     if so_far and chance < 0.6:
@@ -179,7 +179,7 @@ def _next_kind(rng: np.random.Generator, pool: tuple[Kind, ...], so_far: list[Ki
     return options[int(rng.integers(len(options)))]
 
 
-def _draw_thing(rng: np.random.Generator, kind: Kind, num_frames: int, frame_aspect: float, eventful: bool) -> Thing:
+def _draw_thing(rng: np.random.Generator, kind: ThingKind, num_frames: int, frame_aspect: float, eventful: bool) -> Thing:
     def propose() -> Thing:
         velocities, deed, deed_frame = _draw_motion(rng, kind, num_frames, eventful)
         growth = _one_of(rng, (-1.0, 1.0)) * rng.uniform(*_GROWTH) if kind.moves and rng.random() < 0.15 else 0.0
@@ -189,11 +189,11 @@ def _draw_thing(rng: np.random.Generator, kind: Kind, num_frames: int, frame_asp
     return _in_sight(propose, frame_aspect)
 
 
-def _draw_chase(rng: np.random.Generator, kinds: tuple[Kind, Kind], num_frames: int, frame_aspect: float) -> list[Thing]:
+def _draw_chase(rng: np.random.Generator, kinds: tuple[ThingKind, ThingKind], num_frames: int, frame_aspect: float) -> list[Thing]:
     """Return two things that go the same way across, one faster than the other, level with each other in the middle of the video."""
     way, x, middle = _one_of(rng, (-1.0, 1.0)), rng.uniform(0.4, 0.6), num_frames // 2
 
-    def propose(kind: Kind, speeds: tuple[float, float], y: float) -> Thing:
+    def propose(kind: ThingKind, speeds: tuple[float, float], y: float) -> Thing:
         velocities = np.tile((way * rng.uniform(*speeds), 0.0), (num_frames, 1))
         return _moving(rng, kind, velocities, 0.0, middle, np.array([x, y]), frame_aspect, ("", -1))
 
@@ -213,7 +213,7 @@ def _in_sight(propose: Callable[[], Thing], frame_aspect: float) -> Thing:
 
 def _moving(
     rng: np.random.Generator,
-    kind: Kind,
+    kind: ThingKind,
     velocities: Floats,
     growth: float,
     middle: int,
@@ -230,7 +230,7 @@ def _moving(
     return Thing(kind, breed, colours, aspect, place + path - path[middle], sizes, velocities, growth, *deed)
 
 
-def _draw_motion(rng: np.random.Generator, kind: Kind, num_frames: int, eventful: bool) -> tuple[Floats, str, int]:
+def _draw_motion(rng: np.random.Generator, kind: ThingKind, num_frames: int, eventful: bool) -> tuple[Floats, str, int]:
     """Return (T, 2) velocities, and what changes when."""
     velocities = np.zeros((num_frames, 2))
     if not kind.moves or rng.random() < (0.05 if eventful else 0.2):

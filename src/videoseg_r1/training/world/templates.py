@@ -98,7 +98,7 @@ MOTIONS = {
     "nearer": "gets larger|comes nearer|comes towards the camera; getting larger|coming nearer|approaching",
     "away": "gets smaller|goes away from the camera; getting smaller|moving off into the distance",
 }
-DEEDS = {
+DEED_WORDS = {
     "enter": "enters the picture|comes into view; enter the picture|come into view",
     "leave": "leaves the picture|goes out of sight; leave the picture|go out of sight",
     "stop": "stops|comes to a halt; stop|come to a halt",
@@ -159,17 +159,17 @@ FIELDS: dict[str, Slot] = {
     "place": Slot("place", lambda value: (PLACES[value],)),
     "moves": Slot("motion", _in_form(MOTIONS, 0)),
     "moving": Slot("motion", _in_form(MOTIONS, 1)),
-    "does": Slot("deed", _in_form(DEEDS, 0)),
+    "does": Slot("deed", _in_form(DEED_WORDS, 0)),
     "fact": Slot("fact"),
     "use": Slot("use"),
     "rival": Slot("overtakes"),
     "side": Slot("side", _in_form(SIDES, 0), is_rank=True),
     "size": Slot("size", _in_form(BIGGER, 0), is_rank=True),
     "first": Slot("order", lambda value: (value.partition(" ")[0],), is_rank=True),
-    "to_do": Slot("order", lambda value: [f"to {text}" for text in _in_form(DEEDS, 1)(value.rpartition(" ")[2])], is_rank=True),
+    "to_do": Slot("order", lambda value: [f"to {text}" for text in _in_form(DEED_WORDS, 1)(value.rpartition(" ")[2])], is_rank=True),
 }
 RANKS_BY_FIELD = {
     "side": ("leftmost", "rightmost", "highest", "lowest"),
     "size": ("largest", "smallest"),
-    "order": tuple(f"{end} to {deed}" for end in ("first", "last") for deed in DEEDS),
+    "order": tuple(f"{end} to {deed}" for end in ("first", "last") for deed in DEED_WORDS),
 }

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from videoseg_r1.training.shared_prefix.branches import ATTENTION, branch, score
+from videoseg_r1.training.shared_prefix.branches import BRANCH_ATTENTION, branch, token_scores
 
 _VOCABULARY = 50
 _tokens = st.lists(st.integers(0, _VOCABULARY - 1), min_size=1, max_size=12)
@@ -24,7 +24,7 @@ def network():
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        attn_implementation=ATTENTION,
+        attn_implementation=BRANCH_ATTENTION,
     )
     return LlamaForCausalLM(config).eval()
 
@@ -40,7 +40,7 @@ def _alone(network, prefix, continuation, count):
 def test_each_continuation_is_scored_as_if_it_were_alone(network, prefix, continuations, data):
     counts = [data.draw(st.integers(1, len(continuation))) for continuation in continuations]
     with torch.inference_mode():
-        packed = score(network, branch(prefix, continuations, counts))
+        packed = token_scores(network, branch(prefix, continuations, counts))
         alone = [_alone(network, prefix, one, count) for one, count in zip(continuations, counts, strict=True)]
     for found, expected in zip(packed, alone, strict=True):
         torch.testing.assert_close(found.log_probabilities, expected, atol=1e-5, rtol=1e-5)
@@ -52,7 +52,7 @@ def test_gradients_are_those_of_the_texts_one_by_one(network):
     for packed in (True, False):
         network.zero_grad()
         if packed:
-            total = sum(part.log_probabilities.sum() for part in score(network, branch(prefix, continuations, [3, 2])))
+            total = sum(part.log_probabilities.sum() for part in token_scores(network, branch(prefix, continuations, [3, 2])))
         else:
             total = sum(_alone(network, prefix, one, len(one)).sum() for one in continuations)
         total.backward()
@@ -63,14 +63,14 @@ def test_gradients_are_those_of_the_texts_one_by_one(network):
 
 def test_a_continuation_does_not_see_the_others(network):
     with torch.inference_mode():
-        one, _ = score(network, branch([1, 2], [[3, 4, 5], [6, 7]], [3, 2]))
-        same, _ = score(network, branch([1, 2], [[3, 4, 5], [9, 9, 9, 9]], [3, 4]))
+        one, _ = token_scores(network, branch([1, 2], [[3, 4, 5], [6, 7]], [3, 2]))
+        same, _ = token_scores(network, branch([1, 2], [[3, 4, 5], [9, 9, 9, 9]], [3, 4]))
     torch.testing.assert_close(one.log_probabilities, same.log_probabilities)
 
 
 def test_temperature_and_entropy_are_those_of_the_distribution(network):
     with torch.inference_mode():
-        (found,) = score(network, branch([1, 2, 3], [[4, 5]]), temperature=2.0)
+        (found,) = token_scores(network, branch([1, 2, 3], [[4, 5]]), temperature=2.0)
         scores = (network(input_ids=torch.tensor([[1, 2, 3, 4]])).logits[0, 2:].float() / 2).log_softmax(-1)
     torch.testing.assert_close(found.log_probabilities, scores[[0, 1], [4, 5]], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.entropies, -(scores.exp() * scores).sum(-1), atol=1e-5, rtol=1e-5)
@@ -78,5 +78,5 @@ def test_temperature_and_entropy_are_those_of_the_distribution(network):
 
 def test_an_empty_continuation_has_no_scores(network):
     with torch.inference_mode():
-        found = score(network, branch([1, 2], [[], [3]]))
+        found = token_scores(network, branch([1, 2], [[], [3]]))
     assert [len(one.log_probabilities) for one in found] == [0, 1]

@@ -14,7 +14,7 @@ from helpers.tiny_learners import draw_clips, picture_recipe, text_recipe
 from videoseg_r1.training import network
 from videoseg_r1.training.examples import examples_of, rows, scene_questions, scene_rows
 from videoseg_r1.training.network import LANGUAGE_LAYERS, load_learner
-from videoseg_r1.training.shared_prefix.branches import score
+from videoseg_r1.training.shared_prefix.branches import token_scores
 from videoseg_r1.training.shared_prefix.rollouts import compact, draw
 from videoseg_r1.training.shared_prefix.sft import PackScenes
 from videoseg_r1.training.trainers import grpo_stage, sft_stage
@@ -84,7 +84,7 @@ def test_pictures_are_seen_by_every_completion(vlm: Path, tmp_path: Path) -> Non
     recipe = picture_recipe(vlm, draw_clips(tmp_path / "clips"), "model.attention=sdpa")
     learner = load_learner(recipe)
     network = learner.network.eval()
-    inputs = _encoded(learner.processor, rows(examples_of(recipe, learner.family, 1), thinking=True, taught=False)[0])
+    inputs = _encoded(learner.processor, rows(examples_of(recipe, learner.family, 1), thinking=True, supervised=False)[0])
     drawn = draw(network, inputs, [2], max_tokens=6, ends=(), temperature=GREEDY)
     alone = network.generate(**inputs, max_new_tokens=6, do_sample=False, eos_token_id=-1)[0, inputs["input_ids"].shape[1] :].tolist()
     dark = draw(network, inputs | {"pixel_values": -inputs["pixel_values"]}, [1], max_tokens=6, ends=(), temperature=GREEDY)
@@ -133,7 +133,7 @@ def test_of_most_replies_the_thinking_alone_is_taught_and_every_token_counts_the
     assert [text.count("<answer>") for text in taught] == [int(one) for one in whole]
     assert all("So " in text for text, reply in zip(taught, replies, strict=True) if "</think>" in reply)
     trainer = sft_stage(recipe, learner, tmp_path)
-    logs = torch.cat([one.log_probabilities for one in score(learner.network, scene)])
+    logs = torch.cat([one.log_probabilities for one in token_scores(learner.network, scene)])
     torch.testing.assert_close(trainer.compute_loss(learner.network, {"scenes": [scene]}), -logs.mean(), atol=1e-5, rtol=1e-4)
 
 

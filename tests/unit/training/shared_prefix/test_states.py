@@ -8,7 +8,7 @@ import torch
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.shared_prefix.rollouts import compact, draw
-from videoseg_r1.training.shared_prefix.states import ATTENTION, SharedPrompts
+from videoseg_r1.training.shared_prefix.states import SHARED_PROMPT_ATTENTION, SharedPrompts
 
 PROMPTS = ([5, 6, 7, 8, 9], [11, 12], [20, 21, 22, 23])
 NUM_EACH = (2, 3, 1)
@@ -36,7 +36,7 @@ def expected(network, sequences) -> torch.Tensor:
 
 @torch.no_grad()
 def test_every_completion_sees_its_prompt_and_its_own_tokens_also_after_others_have_left(network):
-    network.set_attn_implementation(ATTENTION)
+    network.set_attn_implementation(SHARED_PROMPT_ATTENTION)
     going = SharedPrompts(network, padded(), NUM_EACH)
     sequences = [list(prompt) for prompt, count in zip(PROMPTS, NUM_EACH, strict=True) for _ in range(count)]
     torch.testing.assert_close(going.scores, expected(network, sequences), atol=1e-4, rtol=1e-4)
@@ -46,7 +46,7 @@ def test_every_completion_sees_its_prompt_and_its_own_tokens_also_after_others_h
             going.keep(torch.tensor(kept))
             sequences = [sequences[row] for row in kept]
         tokens = torch.tensor([30 + 7 * step + row for row in range(len(sequences))])
-        network.set_attn_implementation(ATTENTION)
+        network.set_attn_implementation(SHARED_PROMPT_ATTENTION)
         going.step(tokens)
         sequences = [[*one, token] for one, token in zip(sequences, tokens.tolist(), strict=True)]
         torch.testing.assert_close(going.scores, expected(network, sequences), atol=1e-4, rtol=1e-4)
@@ -54,7 +54,7 @@ def test_every_completion_sees_its_prompt_and_its_own_tokens_also_after_others_h
 
 def test_both_ways_of_drawing_draw_the_same(network):
     drawn = []
-    for attention in (ATTENTION, "eager"):
+    for attention in (SHARED_PROMPT_ATTENTION, "eager"):
         network.set_attn_implementation(attention)
         drawn.append(draw(network, padded(), NUM_EACH, max_tokens=12, ends=frozenset([3]), temperature=0.0))
     assert drawn[0] == drawn[1]
@@ -63,4 +63,4 @@ def test_both_ways_of_drawing_draw_the_same(network):
 
 
 def test_a_compact_network_that_reads_text_draws_with_shared_prompts(network):
-    assert compact(network, torch.float32).config._attn_implementation == ATTENTION
+    assert compact(network, torch.float32).config._attn_implementation == SHARED_PROMPT_ATTENTION

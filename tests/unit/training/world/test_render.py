@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from videoseg_r1.datasets.sample import samples_of
 from videoseg_r1.errors import UsageError
 from videoseg_r1.lite.perception.regions import PALETTE, colour_fractions, colour_map
 from videoseg_r1.masks import box_of
-from videoseg_r1.training.world import Scene, draw_sample
-from videoseg_r1.training.world.benchmark import rendered_samples
+from videoseg_r1.training.world import Scene, draw_world_sample
+from videoseg_r1.training.world.benchmark import rendered_clips
 from videoseg_r1.training.world.names import KINDS
 from videoseg_r1.training.world.render import RenderedScene
 from videoseg_r1.training.world.sprites import PAINTS, silhouette, texture
@@ -21,7 +22,7 @@ SMALL = (320, 180)
 
 
 def scenes(count: int = 12) -> list[Scene]:
-    return [replace(draw_sample(seed).scene, size=SMALL) for seed in range(count)]
+    return [replace(draw_world_sample(seed).scene, size=SMALL) for seed in range(count)]
 
 
 def looks(scene: Scene) -> list[int]:
@@ -75,7 +76,7 @@ def test_what_has_left_or_not_come_yet_is_not_drawn():
 
 def test_things_have_the_colours_the_scene_says():
     for seed in range(8):
-        sample = draw_sample(seed, kind="colour_name")
+        sample = draw_world_sample(seed, kind="colour_name")
         scene = replace(sample.scene, size=(640, 360))
         rgb, masks = RenderedScene(scene, seed).draw(sample.pick.target_frame)
         for thing in sample.targets:
@@ -135,14 +136,14 @@ def test_there_is_nothing_to_draw_outside_the_video():
             RenderedScene(scene).draw(index)
 
 
-def test_rendered_samples_are_a_benchmark_whose_masks_are_those_of_the_targets():
-    for seed, sample in enumerate(rendered_samples(range(6), "ood")):
-        world = draw_sample(seed, "ood")
+def test_rendered_clips_are_a_benchmark_whose_masks_are_those_of_the_targets():
+    for seed, sample in enumerate(samples_of(rendered_clips(range(6), "ood"))):
+        world = draw_world_sample(seed, "ood")
         assert (sample.query, sample.kind, sample.target_present) == (world.query.text, world.query.kind, bool(world.targets))
-        assert len(sample.frame_names) == len(sample.gold) == world.scene.num_frames
-        frame = sample.best_frame
+        assert len(sample.frame_names) == sample.num_frames == len(sample.scored_frames) == world.scene.num_frames
+        frame = sample.expression.best_frame
         expected = RenderedScene(world.scene, seed).masks(frame)[list(world.targets)].any(0)
-        np.testing.assert_array_equal(sample.gold.mask(frame), expected)
-        assert sample.gold.mask(frame).any() == sample.target_present
+        np.testing.assert_array_equal(sample.mask(frame), expected)
+        assert sample.mask(frame).any() == sample.target_present
         with sample.open() as video:
-            assert (video.info.width, video.info.height) == sample.gold.size
+            assert (video.info.width, video.info.height) == sample.size

@@ -23,8 +23,8 @@ from videoseg_r1.training.world import (
     WorldSample,
     draw_group,
     draw_moment,
-    draw_sample,
     draw_sentences,
+    draw_world_sample,
     names,
     wording,
 )
@@ -32,7 +32,7 @@ from videoseg_r1.training.world.evidence import MANNERS, Evidence, Line, Manner,
 from videoseg_r1.training.world.moments import true_interval
 from videoseg_r1.training.world.perception import HELD_OUT_NOISES, noises
 from videoseg_r1.training.world.queries import WHAT, draw_wording, resolve
-from videoseg_r1.training.world.sample import difficulty_of
+from videoseg_r1.training.world.sample import world_difficulty
 from videoseg_r1.training.world.templates import TEMPLATES
 from videoseg_r1.types import Box, Reasoning
 
@@ -48,7 +48,7 @@ LINE = re.compile(
 
 
 def many(split="train", count=150, **options) -> list[WorldSample]:
-    return [draw_sample(seed, split, **options) for seed in range(count)]
+    return [draw_world_sample(seed, split, **options) for seed in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_who_asks_for_a_person():
 
 @pytest.mark.parametrize("kind", ["name", "position", "motion"])
 def test_who_is_asked_of_whole_scenes_and_means_people(kind):
-    drawn = (draw_sample(seed, kind=kind) for seed in range(2000))
+    drawn = (draw_world_sample(seed, kind=kind) for seed in range(2000))
     asked = next(sample for sample in drawn if sample.query.text.startswith("who "))
     assert [asked.scene.things[thing].kind.name for thing in asked.targets] == ["person"]
 
@@ -176,18 +176,18 @@ def test_out_of_distribution_samples_are_made_of_what_is_held_out(ood):
 
 
 def test_splits_do_not_share_scenes_and_a_seed_gives_one_sample():
-    texts = {split: draw_sample(5, split).transcript for split in SPLITS}
+    texts = {split: draw_world_sample(5, split).transcript for split in SPLITS}
     assert len(set(texts.values())) == 3
-    again, first = draw_sample(5), draw_sample(5)
+    again, first = draw_world_sample(5), draw_world_sample(5)
     assert (again.transcript, again.reply(), again.query) == (first.transcript, first.reply(), first.query)
-    assert draw_sample(6).transcript != first.transcript
+    assert draw_world_sample(6).transcript != first.transcript
 
 
 def test_unknown_splits_and_kinds_are_named():
     with pytest.raises(UnknownName, match="test"):
-        draw_sample(0, "test")
+        draw_world_sample(0, "test")
     with pytest.raises(UnknownName, match="riddle"):
-        draw_sample(0, kind="riddle")
+        draw_world_sample(0, kind="riddle")
 
 
 # ---- transcript and truth ----
@@ -286,9 +286,9 @@ def test_difficulty_covers_all_tiers_and_never_falls_with_clutter_or_noise(train
     for kind in KINDS_OF_QUERY:
         for position in range(4):
             more = [value + (place == position) for place, value in enumerate(base)]
-            assert difficulty_of(kind, *more) > difficulty_of(kind, *base) or position == 2
-    assert difficulty_of("order", 8, 5, 1, 3) == 10
-    assert difficulty_of("name", 2, 0, 1, 0) == 1
+            assert world_difficulty(kind, *more) > world_difficulty(kind, *base) or position == 2
+    assert world_difficulty("order", 8, 5, 1, 3) == 10
+    assert world_difficulty("name", 2, 0, 1, 0) == 1
 
 
 def test_the_evidence_looks_at_the_lines_in_their_order_and_chooses_last(train, ood):

@@ -1,21 +1,21 @@
-"""Training readers on folders drawn here in the datasets' own layouts, and what is drawn from their clips."""
+"""Loaders of training sets on folders drawn here in the datasets' own layouts: frames, expressions, masks, and every fault by name."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from videoseg_r1.datasets import mevis, ref_davis17, ref_youtube_vos
-from videoseg_r1.datasets.training import LEAST_AREA, TrainingClip, draw_sample, training_pick
+from videoseg_r1.datasets.clip import Clip
+from videoseg_r1.datasets.mevis import load_mevis
+from videoseg_r1.datasets.ref_davis17 import load_ref_davis17
+from videoseg_r1.datasets.ref_youtube_vos import load_ref_youtube_vos
+from videoseg_r1.datasets.training import TrainingSource, training_sources
 from videoseg_r1.errors import CorruptVideo, InvalidDocument, SourceNotFound, UnknownName, VideosegError
 from videoseg_r1.masks import encode, write_label_png
-from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
-from videoseg_r1.video.indices import reference_frames
 
 WIDTH, HEIGHT = 40, 30
 LENGTHS = {"a1b2": 6, "c3-d4": 5}
@@ -102,34 +102,37 @@ def davis_folder(root: Path) -> Path:
     return root
 
 
-def by_name(clips: list[TrainingClip]) -> dict[str, TrainingClip]:
-    return {f"{clip.video_id}/{clip.expression_id}": clip for clip in clips}
+def by_name(clips: list[Clip]) -> dict[str, TrainingSource]:
+    return {f"{source.clip.name}/{source.expression.id}": source for source in training_sources(clips)}
 
 
 # ---- Ref-YouTube-VOS, and Ref-DAVIS17 after conversion ----
 
 
-@pytest.mark.parametrize(("reader", "dataset"), [(ref_youtube_vos, "ref-youtube-vos"), (ref_davis17, "ref-davis17")])
-def test_every_expression_is_a_clip_with_the_listed_frames_and_the_masks_of_its_object(tmp_path, reader, dataset):
-    clips = by_name(reader.load(converted(tmp_path)))
+@pytest.mark.parametrize(("load", "dataset"), [(load_ref_youtube_vos, "ref_youtube_vos"), (load_ref_davis17, "ref_davis17")])
+def test_every_expression_is_a_clip_with_the_listed_frames_and_the_masks_of_its_object(tmp_path, load, dataset):
+    clips = by_name(load(converted(tmp_path)))
     assert list(clips) == ["a1b2/0", "a1b2/4", "c3-d4/0", "c3-d4/4"]
     later = clips["a1b2/4"]
-    assert (later.dataset, later.query) == (dataset, "what comes later")
-    assert [path.name for path in later.frames] == [f"{5 * index:05d}.jpg" for index in range(6)]
+    assert (later.clip.dataset, later.clip.split, later.expression.text) == (dataset, "train", "what comes later")
+    assert later.clip.frame_names == tuple(f"{5 * index:05d}" for index in range(6))
+    assert (later.clip.masks.size, tuple(later.clip.masks.frames(["2"]))) == ((WIDTH, HEIGHT), tuple(range(6)))
     for index in range(6):
-        masks = later.read_masks(index)
+        masks = later.masks(index)
         assert (masks.dtype, masks.shape) == (np.bool_, (1, HEIGHT, WIDTH))
         np.testing.assert_array_equal(masks[0], labels(index) == 2)
-        assert later.rgb(index).mean() == pytest.approx(20 * index, abs=2)
     np.testing.assert_allclose(later.areas[:, 0], [0, 0, *[60 / 1200] * 4])
+    with later.clip.open() as video:
+        assert (video.info.width, video.info.height, video.num_frames) == (WIDTH, HEIGHT, 6)
+        assert [frame.rgb.mean() for frame in video] == pytest.approx([20 * index for index in range(6)], abs=2)
 
 
 def test_some_clips_only_need_their_own_files(tmp_path):
     root = converted(tmp_path)
     (root / "train" / "Annotations" / "a1b2" / "00005.png").unlink()
-    assert {clip.video_id for clip in ref_youtube_vos.load(root, ["c3-d4"])} == {"c3-d4"}
+    assert {clip.name for clip in load_ref_youtube_vos(root, ["c3-d4"])} == {"c3-d4"}
     with pytest.raises(UnknownName, match="nowhere"):
-        ref_youtube_vos.load(root, ["nowhere"])
+        load_ref_youtube_vos(root, ["nowhere"])
 
 
 def test_all_missing_files_are_listed_in_one_error(tmp_path):
@@ -138,7 +141,7 @@ def test_all_missing_files_are_listed_in_one_error(tmp_path):
         (root / "train" / "Annotations" / "a1b2" / f"{name}.png").unlink()
     (root / "train" / "JPEGImages" / "c3-d4" / "00000.jpg").unlink()
     with pytest.raises(InvalidDocument) as caught:
-        ref_youtube_vos.load(root)
+        load_ref_youtube_vos(root)
     assert "2 of 6 files, 00005.png the first" in str(caught.value)
     assert "1 of 5 files, 00000.jpg the first" in str(caught.value)
 
@@ -146,10 +149,10 @@ def test_all_missing_files_are_listed_in_one_error(tmp_path):
 @pytest.mark.parametrize(
     ("clip", "complaint"),
     [
-        ({"frames": ["00000"], "expressions": {"0": {"exp": "x", "obj_id": "0"}}}, "Not the number of an object"),
-        ({"frames": ["00000"], "expressions": {"0": {"exp": "x", "obj_id": "255"}}}, "Not the number of an object"),
+        ({"frames": ["00000"], "expressions": {"0": {"exp": "x", "obj_id": "0"}}}, "not the number of an object"),
+        ({"frames": ["00000"], "expressions": {"0": {"exp": "x", "obj_id": "255"}}}, "not the number of an object"),
         ({"frames": ["00000"], "expressions": {"0": {"exp": "x"}}}, "obj_id"),
-        ({"frames": ["../../secret"], "expressions": {}}, "Not the name of a file"),
+        ({"frames": ["../../secret"], "expressions": {}}, "not the name of a file"),
         ({"frames": ["00000", "00000"], "expressions": {}}, "listed twice"),
         ({"frames": [], "expressions": {}}, "without frames"),
         ({"expressions": {}}, "frames"),
@@ -159,7 +162,7 @@ def test_a_json_that_cannot_be_right_is_refused_by_name(tmp_path, clip, complain
     root = converted(tmp_path)
     write_json(root / "meta_expressions" / "train" / "meta_expressions.json", {"videos": {"a1b2": clip}})
     with pytest.raises(InvalidDocument, match=complaint) as caught:
-        ref_youtube_vos.load(root)
+        load_ref_youtube_vos(root)
     assert "a1b2" in str(caught.value)
 
 
@@ -168,36 +171,36 @@ def test_damaged_pixels_are_named_when_they_are_read(tmp_path):
     mask = root / "train" / "Annotations" / "a1b2" / "00005.png"
     mask.write_bytes(mask.read_bytes()[:-20])
     (root / "train" / "JPEGImages" / "a1b2" / "00005.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
-    clip = by_name(ref_youtube_vos.load(root))["a1b2/0"]
+    source = by_name(load_ref_youtube_vos(root))["a1b2/0"]
     with pytest.raises(InvalidDocument, match=r"00005\.png"):
-        clip.read_masks(1)
-    with pytest.raises(CorruptVideo, match=r"00005\.jpg"):
-        clip.rgb(1)
+        source.masks(1)
+    with source.clip.open() as video, pytest.raises(CorruptVideo, match=r"00005\.jpg"):
+        video.read([1])
 
 
-@pytest.mark.parametrize("reader", [ref_youtube_vos, ref_davis17, mevis])
-def test_an_empty_folder_is_no_dataset(tmp_path, reader):
+@pytest.mark.parametrize("load", [load_ref_youtube_vos, load_ref_davis17, load_mevis])
+def test_an_empty_folder_is_no_dataset(tmp_path, load):
     with pytest.raises(SourceNotFound):
-        reader.load(tmp_path)
+        load(tmp_path)
 
 
 # ---- Ref-DAVIS17 as it is downloaded ----
 
 
 def test_text_annotations_become_numbered_expressions(tmp_path):
-    clips = by_name(ref_davis17.load(davis_folder(tmp_path)))
+    clips = by_name(load_ref_davis17(davis_folder(tmp_path)))
     assert list(clips) == [f"bear/{n}" for n in range(4)] + [f"classic-car/{n}" for n in range(8)]
-    assert clips["bear/1"].query == "a bear, 1_full_video"
-    assert clips["classic-car/6"].query == "un café à roues 2"  # object 2: 4 * 1 + 2
-    np.testing.assert_array_equal(clips["classic-car/6"].read_masks(3)[0], labels(3) == 2)
-    np.testing.assert_array_equal(clips["classic-car/0"].read_masks(0)[0], labels(0) == 1)
+    assert clips["bear/1"].expression.text == "a bear, 1_full_video"
+    assert clips["classic-car/6"].expression.text == "un café à roues 2"  # object 2: 4 * 1 + 2
+    np.testing.assert_array_equal(clips["classic-car/6"].masks(3)[0], labels(3) == 2)
+    np.testing.assert_array_equal(clips["classic-car/0"].masks(0)[0], labels(0) == 1)
 
 
 def test_lines_that_cannot_be_read_are_listed(tmp_path):
     root = davis_folder(tmp_path)
     (root / "davis_text_annotations" / "Davis17_annot1.txt").write_text("bear one a bear\nbear 1 'a bear'\n")
     with pytest.raises(InvalidDocument) as caught:
-        ref_davis17.load(root)
+        load_ref_davis17(root)
     assert "Davis17_annot1.txt, line 1" in str(caught.value)
     assert "Davis17_annot1.txt, line 2" in str(caught.value)
 
@@ -206,19 +209,19 @@ def test_a_listed_clip_that_is_not_there_is_named(tmp_path):
     root = davis_folder(tmp_path)
     (root / "DAVIS" / "ImageSets" / "2017" / "train.txt").write_text("bear\ncows\n")
     with pytest.raises(InvalidDocument, match="cows"):
-        ref_davis17.load(root)
+        load_ref_davis17(root)
 
 
 # ---- MeViS ----
 
 
 def test_an_expression_of_several_objects_has_a_mask_for_each_in_every_frame(tmp_path):
-    clips = by_name(mevis.load(mevis_folder(tmp_path)))
+    clips = by_name(load_mevis(mevis_folder(tmp_path)))
     both, later = clips["zoo/3"], clips["zoo/5"]
-    assert (both.query, len(both.frames)) == ("two dogs running", 4)
+    assert (both.expression.text, len(both.clip.frame_names)) == ("two dogs running", 4)
     for index in range(4):
-        np.testing.assert_array_equal(both.read_masks(index), np.stack([labels(index) == 1, labels(index) == 2]))
-        np.testing.assert_array_equal(later.read_masks(index), (labels(index) == 2)[None])
+        np.testing.assert_array_equal(both.masks(index), np.stack([labels(index) == 1, labels(index) == 2]))
+        np.testing.assert_array_equal(later.masks(index), (labels(index) == 2)[None])
 
 
 @pytest.mark.parametrize(
@@ -232,7 +235,7 @@ def test_missing_masks_are_listed_by_object(tmp_path, masks, complaint):
     root = mevis_folder(tmp_path)
     write_json(root / "train" / "mask_dict.json", masks)
     with pytest.raises(InvalidDocument, match=complaint):
-        mevis.load(root)
+        load_mevis(root)
 
 
 def test_run_lengths_that_lie_are_refused_when_they_are_read(tmp_path):
@@ -242,73 +245,15 @@ def test_run_lengths_that_lie_are_refused_when_they_are_read(tmp_path):
     masks["21"][3] = {"size": [HEIGHT, WIDTH], "counts": "04d0"}
     masks["17"][2]["size"] = [WIDTH, HEIGHT]
     write_json(path, masks)
-    clip = mevis.load(root)[0]
+    source = training_sources(load_mevis(root))[0]
     with pytest.raises(InvalidDocument, match="object 21, frame 3"):
-        clip.read_masks(3)
+        source.masks(3)
     with pytest.raises(InvalidDocument, match="differ in size"):
-        clip.read_masks(2)
-
-
-# ---- drawing samples ----
-
-
-def drawn_clip(areas: list[tuple[int, ...]]) -> TrainingClip:
-    """A clip of 100 x 100 pixels whose objects have these numbers of pixels in each frame."""
-
-    def read(index: int) -> np.ndarray:
-        masks = np.zeros((len(areas[index]), 100, 100), bool)
-        for mask, count in zip(masks, areas[index], strict=True):
-            mask.reshape(-1)[:count] = True
-        return masks
-
-    return TrainingClip("drawn", "v", "0", "it", tuple(Path(f"{n}.jpg") for n in range(len(areas))), read)
-
-
-def test_the_target_frame_shows_all_targets_and_larger_ones_are_drawn_more_often():
-    clip = drawn_clip([(400, 0), (4, 900), (5, 95), (100, 200), (300, 300), (0, 0)])
-    rng = np.random.default_rng(0)
-    counts = Counter(draw_sample(clip, rng).pick.target_frame for _ in range(3000))
-    assert set(counts) == {2, 3, 4}
-    for frame, weight in ((2, 0.1), (3, 0.3), (4, 0.6)):
-        assert counts[frame] / 3000 == pytest.approx(weight, abs=0.03)
-
-
-def test_a_clip_in_which_the_targets_are_never_together_gives_nothing():
-    least = round(LEAST_AREA * 100 * 100)
-    assert draw_sample(drawn_clip([(400, least - 1), (0, 900)]), np.random.default_rng(0)) is None
-    assert draw_sample(drawn_clip([(400, least)]), np.random.default_rng(0)) is not None
-
-
-def test_a_sample_has_the_masks_of_its_target_frame_and_the_same_seed_gives_it_again():
-    clip = drawn_clip([(100 + 10 * n, 50) for n in range(30)])
-    sample, again = (draw_sample(clip, np.random.default_rng(7)) for _ in range(2))
-    np.testing.assert_array_equal(sample.masks, clip.read_masks(sample.pick.target_frame))
-    assert again.pick == sample.pick
-
-
-@pytest.mark.parametrize("num_frames", [1, 2, 7, 36, 200])
-def test_the_key_segment_is_as_long_as_the_sampler_makes_it_and_holds_the_target(num_frames):
-    rng = np.random.default_rng(num_frames)
-    config = SamplerConfig(delta=0.4, key_frames=4)
-    places = []
-    for _ in range(200):
-        target = int(rng.integers(num_frames))
-        pick = training_pick(rng, num_frames, target, config)
-        start, end = pick.segment
-        assert 0 <= start <= target <= end < num_frames
-        assert end - start + 1 == max(1, round(0.4 * num_frames))
-        assert set(pick.key_frames) <= set(range(start, end + 1))
-        assert len(pick.key_frames) == min(4, end - start + 1)
-        assert pick.reference_frames == reference_frames(num_frames, target)
-        middle = training_pick(rng, num_frames, num_frames // 2, config)  # far from the ends of the video
-        places.append((num_frames // 2 - middle.segment[0]) / max(1, end - start))
-    if num_frames >= 36:
-        assert np.std(places) > 0.15  # jittered, not always in the middle
-        assert 0.05 < min(places) < max(places) < 0.95
+        source.masks(2)
 
 
 def test_every_error_is_one_of_ours(tmp_path):
     (tmp_path / "meta_expressions" / "train").mkdir(parents=True)
     (tmp_path / "meta_expressions" / "train" / "meta_expressions.json").write_text('{"videos": [1, 2')
     with pytest.raises(VideosegError, match="not a JSON document"):
-        ref_youtube_vos.load(tmp_path)
+        load_ref_youtube_vos(tmp_path)

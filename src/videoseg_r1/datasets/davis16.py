@@ -1,11 +1,12 @@
-"""DAVIS-2016 with expressions: frames and one mask per frame in DAVIS' folders, expressions in the manner of Ref-YouTube-VOS.
+"""Loader of DAVIS-2016 with expressions: frames and masks in DAVIS' folders, expressions in the manner of Ref-YouTube-VOS.
 
     ROOT/JPEGImages/480p/CLIP/FRAME.jpg
     ROOT/Annotations/480p/CLIP/FRAME.png      grey 0/255, or palette
     ROOT/meta_expressions.json                {"videos": {CLIP: {"frames": [FRAME], "expressions": {ID: {"exp": .., "obj_id": ..}}}}}
 
 The frame list of the JSON is the truth for order, names and count; the folders must agree with it. An expression whose `obj_id`
-is null has no target. Not covered: several objects in one grey mask, the official lists of DAVIS, Ref-DAVIS17.
+is null has no target. Files are checked when the folder is loaded, because a benchmark is small and a run over it long.
+Not here: several objects in one grey mask, the official lists of DAVIS, Ref-DAVIS17 (`ref_davis17`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import Annotated, Any
 from PIL import Image
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
-from videoseg_r1.datasets.sample import ABSENT, EmptyGold, Gold, PngGold, Sample, png_size, raise_problems, wrong_size
-from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, unknown_name
+from videoseg_r1.datasets.clip import ABSENT, Clip, Expression
+from videoseg_r1.datasets.mask_files import png_size, wrong_size
+from videoseg_r1.datasets.problems import choose, raise_problems
+from videoseg_r1.datasets.true_masks import PngMasks
+from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound
 from videoseg_r1.video import open_video
 
 META = "meta_expressions.json"
@@ -28,7 +32,7 @@ META = "meta_expressions.json"
 _Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*$")]
 
 
-class _Expression(BaseModel):
+class _ExpressionEntry(BaseModel):
     exp: Annotated[str, StringConstraints(min_length=1)]
     obj_id: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")] | None
     kind: str = ""
@@ -36,22 +40,22 @@ class _Expression(BaseModel):
     difficulty: dict[str, float] = {}
 
     @model_validator(mode="after")
-    def _kind_agrees(self) -> _Expression:
+    def _kind_agrees(self) -> _ExpressionEntry:
         self.kind = self.kind or ("referring" if self.obj_id else ABSENT)
         if (self.kind == ABSENT) != (self.obj_id is None):
             raise ValueError(f"kind {self.kind!r} and obj_id {self.obj_id!r} disagree: absent means null")
         return self
 
 
-class _Clip(BaseModel):
+class _ClipEntry(BaseModel):
     frames: Annotated[list[_Name], Field(min_length=1)]
-    expressions: dict[_Name, _Expression]
+    expressions: dict[_Name, _ExpressionEntry]
     width: int | None = None
     height: int | None = None
     objects: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _references_exist(self) -> _Clip:
+    def _references_exist(self) -> _ClipEntry:
         if len(set(self.frames)) != len(self.frames):
             raise ValueError("a frame is listed twice")
         for key, expression in self.expressions.items():
@@ -63,35 +67,31 @@ class _Clip(BaseModel):
 
 
 class _Meta(BaseModel):
-    videos: dict[_Name, _Clip]
+    videos: dict[_Name, _ClipEntry]
 
 
-def load(root: str | Path, videos: Collection[str] | None = None) -> list[Sample]:
-    """Return the samples of a DAVIS folder, in the order of its JSON.
+def load_davis16(root: str | Path, videos: Collection[str] | None = None, split: str = "all") -> list[Clip]:
+    """Return the clips of a DAVIS folder, in the order of its JSON.
 
     Args:
         root: folder that holds JPEGImages, Annotations and meta_expressions.json.
         videos: names of the clips to take; all when not given.
+        split: name that the clips are given; a folder has one part.
     Raises: SourceNotFound: no such folder or JSON. InvalidDocument: the JSON does not follow its schema, or the files do not
         agree with it (missing, unexpected, of another size), all problems in one error. UnknownName: no clip of that name.
     """
     root = Path(root)
-    clips = _read_meta(root / META).videos
-    unknown = sorted(set(videos or ()) - set(clips))
-    if unknown:
-        raise unknown_name("clip", unknown[0], clips)
-    chosen = {name: clip for name, clip in clips.items() if videos is None or name in videos}
-    sizes: dict[str, tuple[int, int]] = {}
+    chosen = choose(_read_meta(root / META).videos, videos)
     problems: list[InputError] = []
     for name, clip in chosen.items():
         try:
-            sizes[name] = _size(root, name, clip)
+            size = _size(root, name, clip)
         except InputError as error:
             problems.append(error)
         else:
-            problems.extend(_file_problems(root, name, clip.frames, sizes[name]))
-    raise_problems("The files do not agree with " + META, str(root), problems, "restore the files, or leave these clips out")
-    return [_sample(root, name, clip, key, sizes[name]) for name, clip in chosen.items() for key in clip.expressions]
+            problems.extend(_file_problems(root, name, clip.frames, size))
+    raise_problems("the files do not agree with " + META, str(root), problems, "restore the files, or leave these clips out")
+    return [_clip(root, split, name, clip) for name, clip in chosen.items()]
 
 
 def _read_meta(path: Path) -> _Meta:
@@ -99,15 +99,15 @@ def _read_meta(path: Path) -> _Meta:
         text = path.read_bytes()
     except OSError as error:
         fix = "give the folder that holds JPEGImages, Annotations and " + META
-        raise SourceNotFound("No expressions", where=str(path), why=error.strerror or "", fix=fix) from error
+        raise SourceNotFound("no expressions", where=str(path), why=error.strerror or "", fix=fix) from error
     try:
         return _Meta.model_validate_json(text)
     except ValidationError as error:
         lines = [f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise InvalidDocument("Not a list of expressions", where=str(path), why="\n  ".join(lines[:10])) from error
+        raise InvalidDocument("not a list of expressions", where=str(path), why="\n  ".join(lines[:10])) from error
 
 
-def _size(root: Path, name: str, clip: _Clip) -> tuple[int, int]:
+def _size(root: Path, name: str, clip: _ClipEntry) -> tuple[int, int]:
     if clip.width and clip.height:
         return clip.width, clip.height
     return png_size(_mask_path(root, name, clip.frames[0]))
@@ -136,7 +136,7 @@ def _file_problems(root: Path, name: str, frames: list[str], size: tuple[int, in
         # the video reader plays the whole folder, so one more frame would shift all masks
         pictures = (p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
         extra = sorted(p for p in pictures if p.stem not in frames and not p.name.startswith("."))
-        yield from (InvalidDocument("A frame that is not listed", where=str(path)) for path in extra)
+        yield from (InvalidDocument("a frame that is not listed", where=str(path)) for path in extra)
 
 
 def _jpeg_size(path: Path) -> tuple[int, int]:
@@ -144,29 +144,23 @@ def _jpeg_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     except FileNotFoundError as error:
-        raise SourceNotFound("No frame", where=str(path)) from error
+        raise SourceNotFound("no frame", where=str(path)) from error
     except (OSError, Image.DecompressionBombError) as error:
-        raise InvalidDocument("Not a picture", where=str(path)) from error
+        raise InvalidDocument("not a picture", where=str(path)) from error
 
 
-def _sample(root: Path, name: str, clip: _Clip, key: str, size: tuple[int, int]) -> Sample:
-    expression = clip.expressions[key]
-    return Sample(
-        video_id=name,
-        expression_id=key,
-        query=expression.exp,
-        kind=expression.kind,
-        frame_names=tuple(clip.frames),
+def _clip(root: Path, split: str, name: str, entry: _ClipEntry) -> Clip:
+    return Clip(
+        dataset="davis16",
+        split=split,
+        name=name,
+        frame_names=tuple(entry.frames),
         open=partial(open_video, _frame_folder(root, name)),
-        gold=_gold(root, name, clip, expression.obj_id, size),
-        clips=(name,),
-        best_frame=expression.best_frame,
-        difficulty=expression.difficulty,
+        expressions=tuple(_expression(key, one) for key, one in entry.expressions.items()),
+        masks=PngMasks({index: _mask_path(root, name, frame) for index, frame in enumerate(entry.frames)}),
     )
 
 
-def _gold(root: Path, name: str, clip: _Clip, object_id: str | None, size: tuple[int, int]) -> Gold:
-    if object_id is None:
-        return EmptyGold(f"{name}/{ABSENT}", size, len(clip.frames))
-    paths = tuple(_mask_path(root, name, frame) for frame in clip.frames)
-    return PngGold(f"{name}/{object_id}", size, paths, int(object_id))
+def _expression(key: str, entry: _ExpressionEntry) -> Expression:
+    object_ids = (entry.obj_id,) if entry.obj_id else ()
+    return Expression(key, entry.exp, object_ids, entry.kind, entry.best_frame, entry.difficulty)
