@@ -26,14 +26,12 @@ class PropagatorRow:
         build: makes it for a device.
         models: whose weights it needs.
         settings: returns what shapes its masks, for the trace.
-        on_gpu: whether it can use one.
     """
 
     summary: str
     build: Callable[[str], Propagator]
     models: tuple[ModelCard, ...] = ()
     settings: Callable[[], Mapping[str, Any]] = field(default=_nothing)
-    on_gpu: bool = True
 
 
 def _memory(device: str) -> Propagator:
@@ -80,7 +78,7 @@ def _sam2_of(model: str) -> Callable[[str], Propagator]:
 
 PROPAGATORS: dict[str, PropagatorRow] = {
     "memory": PropagatorRow("lite: feature memory and an appearance model", _memory, (), _memory_settings),
-    "flow": PropagatorRow("optical flow, the simple baseline", _flow, on_gpu=False),
+    "flow": PropagatorRow("optical flow, the simple baseline", _flow),
     "xmem": PropagatorRow("XMem, long-term memory", _xmem, (card_of("propagation", "xmem"),), _xmem_settings),
     "sam2": PropagatorRow("the memory of SAM 2.1 Large", _sam2_of("sam2.1-large"), (card_of("propagation", "sam2.1-large"),)),
     "edgetam": PropagatorRow("EdgeTAM, SAM 2 made small", _sam2_of("edgetam"), (card_of("propagation", "edgetam"),)),

@@ -37,7 +37,6 @@ class Preset:
         models: of stages 1 to 3a.
         memory_gib: about what a run needs: of the GPU, where there is one.
         chat: makes the language model for a device; None where there is none.
-        on_gpu: whether it can use one.
         extensions: what it does beyond the paper, unless asked otherwise.
     """
 
@@ -47,7 +46,6 @@ class Preset:
     models: tuple[ModelCard, ...]
     memory_gib: float
     chat: ChatMaker | None = None
-    on_gpu: bool = True
     extensions: Extensions = field(default_factory=Extensions)
 
 
@@ -71,7 +69,7 @@ def load(
         extensions: fields of `Extensions` that are to differ from the preset's, such as {"num_seed_frames": 1}.
         limits: how large an input may be.
         on_corrupt: "error", or "keep-prefix" to use the good frames of a damaged video.
-    Raises: UnknownName: no such preset or propagator. InvalidConfig: no such device, or nothing here can use it; no such field, or a
+    Raises: UnknownName: no such preset or propagator. InvalidConfig: no such device, or it does not work here; no such field, or a
         value of another type or out of range; or the preset cannot do what is asked for.
     """
     row = preset_of(preset)
@@ -79,8 +77,6 @@ def load(
     if name not in PROPAGATORS:
         raise unknown_name("propagator", name, PROPAGATORS)
     carrier = PROPAGATORS[name]
-    if device not in ("auto", "cpu") and not (row.on_gpu or carrier.on_gpu):
-        raise InvalidConfig(f"the preset {preset} does not run on this device", where=device, fix="use auto or cpu")
     sampling = _overridden("sampler", SamplerConfig(), sampler)
     beyond = _overridden("extensions", row.extensions, extensions)
     _check_abilities(preset, row, sampling, beyond)
