@@ -1,7 +1,7 @@
-"""What can be said of a thing, as values that a query asks for, and whether it is true: yes, no, or too close to say.
+"""The attributes that a query may ask for, and whether one holds for a thing: yes, no, or too close to decide.
 
-Everything is decided from the geometry of the scene, with margins: a thing that is neither clearly on the left nor clearly not has
-no answer (None), and queries that depend on it are not asked. Not here: wording (`templates`), choosing (`queries`).
+Everything is decided from the geometry of the scene, with margins: whether a thing just beside the edge of the left third is on the left
+has no answer (None), and queries that depend on it are not asked. Not here: wording (`templates`), choosing (`queries`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from videoseg_r1.training.world.names import FACT_KINDS
 from videoseg_r1.training.world.scene import DEEDS, WHOLE, Floats, Scene, Thing
 
 Judgement: TypeAlias = bool | None
-"""Whether something holds; None where it is too close to say."""
+"""Whether an attribute holds; None where it is too close to decide."""
 
 _EDGES = {"left": (0, -1, LEFT), "right": (0, 1, RIGHT), "top": (1, -1, TOP), "bottom": (1, 1, BOTTOM)}  # axis, side, edge
 _CLEAR = 0.04  # of the frame: how far from the edge of a third a middle must be
@@ -26,18 +26,18 @@ _DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
 
 
 def margin_frames(num_frames: int) -> int:
-    """Return how many frames must lie between two events for their order to be seen in a handful of looks."""
+    """Return how many frames must lie between two events for perception, which looks at a few frames only, to see their order."""
     return max(4, num_frames // 6)
 
 
 def colour(thing: Thing, value: str) -> Judgement:
-    """A thing of two colours is neither of them alone; "a and b" asks for both."""
+    """Return whether a thing has exactly the colours of `value`: one, or two as in "a and b"; None where it shares one of them."""
     own, asked = set(thing.colours), set(value.split(" and "))
     return True if own == asked else None if own & asked else False
 
 
 def place(scene: Scene, thing: int, frame: int, value: str) -> Judgement:
-    """Where a thing is in the target frame, in thirds; one that is not seen there is nowhere in particular."""
+    """Return whether a thing is in the left, right, top or bottom third of the target frame; None where it is hidden or near an edge."""
     if not scene.visible[thing, frame]:
         return None
     axis, side, edge = _EDGES[value]
@@ -69,7 +69,7 @@ def motion(scene: Scene, thing: int, value: str) -> Judgement:
 
 
 def deed(scene: Scene, thing: int, value: str) -> Judgement:
-    """Whether a thing does it at all; None where a handful of looks may not tell."""
+    """Return whether a thing does this at all; None where the few frames that perception looks at may not show it."""
     moment = scene.deeds[value][thing]
     if np.isnan(moment):
         return None if _border_of_time(scene, thing, value) else False
@@ -80,7 +80,7 @@ def deed(scene: Scene, thing: int, value: str) -> Judgement:
 
 
 def overtakes(scene: Scene, thing: int, value: str) -> Judgement:
-    """Whether a thing overtakes one of the kind called `value`."""
+    """Return whether a thing overtakes one of the kind called `value`."""
     verdicts = [overtaking(scene, thing, other)[0] for other in range(len(scene.things)) if scene.things[other].kind.name == value]
     return True if True in verdicts else None if None in verdicts else False
 

@@ -1,4 +1,4 @@
-"""Queries over a scene: drawn from templates, and resolved to the things they mean. A query with two readings is never asked.
+"""Queries about a scene: drawn from templates, and resolved to the things they mean. An ambiguous query is never asked.
 
 Not here: words (`templates`), truth of a single statement (`attributes`), explanations (`evidence`).
 """
@@ -126,7 +126,7 @@ def _said_of_one(rng: np.random.Generator, kind: str, held_out: bool) -> Query |
 
 
 def rivals(scene: Scene, frame: int, query: Query, targets: Sequence[int]) -> tuple[int, ...]:
-    """Return the things that nearly fit: all filters but one hold, or all hold and the rank is another's.
+    """Return the things that nearly fit: all filters but one hold, or all hold and another thing has the rank.
 
     With a single filter, they are the things of a target's widest category.
     """
