@@ -184,13 +184,13 @@ class Reasoning:
 
 
 AnchorReason: TypeAlias = Literal["follow", "split", "check"]
-"""Why a further frame was answered for: what was meant was seen again in a part of the video, or was asked for again in a part of the
-key segment, or the self-check found the masks wrong there."""
+"""Why stage 2 answered for a further frame: "follow", the target was found again in another part of the video; "split", each part of the
+key segment gets an answer of its own; "check", the self-check found the masks wrong there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A further frame that stage 2 answered for; its masks are carried too, or correct the carried ones (`anchors`)."""
+    """A further frame that stage 2 answered for; its masks are propagated too, or correct the propagated ones (see `Trace`)."""
 
     frame_index: int
     why: AnchorReason

@@ -14,7 +14,7 @@ from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
 from videoseg_r1.xmem import bank as bank_module
 from videoseg_r1.xmem.bank import MemoryBank
 from videoseg_r1.xmem.checkpoint import random_state
-from videoseg_r1.xmem.network import Keys, aggregate
+from videoseg_r1.xmem.network import Keys, with_background
 from videoseg_r1.xmem.read import query_rows, stored_rows, top_k
 from videoseg_r1.xmem.winograd import WinogradConv
 
@@ -165,6 +165,6 @@ def test_winograd_is_a_convolution_for_every_size(seed, count, height, width):
 @given(seed=st.integers(0, 999), count=st.integers(1, 5))
 def test_aggregated_probabilities_sum_to_one_and_keep_the_order(seed, count):
     given = torch.rand(count, 4, 5, generator=torch.Generator().manual_seed(seed))
-    result = aggregate(given)
+    result = with_background(given)
     torch.testing.assert_close(result.sum(0), torch.ones(4, 5))
     assert torch.equal(result[1:].argsort(0), given.argsort(0))

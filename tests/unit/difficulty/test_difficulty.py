@@ -205,7 +205,7 @@ def test_a_folder_that_cannot_be_written_costs_no_rating(clip: Path, tmp_path: P
         cache.put(KEY, difficulty_of(GOOD))
     found = Rater(ScriptedChat(reply()), cache).rate(clip, "the dog")
     assert found.value == 6.0
-    assert found.notes[0].startswith("a rating cannot be remembered")
+    assert found.notes[0].startswith("a rating cannot be stored")
 
 
 def _write_and_read(folder: Path, num: int) -> None:

@@ -153,7 +153,7 @@ def test_what_another_network_learned_is_refused(network, tmp_path):
     with pytest.raises(ModelError, match="cannot be read"):
         add_learned(other, tmp_path / "one.safetensors")
     with pytest.raises(OutputError, match="cannot be written"):
-        pack_learned(network, _trained(network)[0], tmp_path / "nowhere" / "one.safetensors", {})
+        pack_learned(network, _trained(network)[0], tmp_path / "one.safetensors" / "two.safetensors", {})
     with pytest.raises(ModelError, match="different networks"):
         pack_learned(network, other, tmp_path / "two.safetensors", {})
 
