@@ -8,10 +8,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes have a core each
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -21,6 +24,12 @@ from av.video.reformatter import ColorRange
 from helpers.places import SHARED_DATA
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.video import write_video
+
+if TYPE_CHECKING:  # what takes long to import is imported by the fixture that needs it
+    import torch
+
+    from helpers.chat_server import ChatServer
+    from videoseg_r1.xmem import XMem
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +52,63 @@ class DrawnVideo:
     @property
     def num_frames(self) -> int:
         return len(self.frames)
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny Llama with random weights. No test may write into it."""
+    from helpers.tiny_learners import make_llama
+
+    return make_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="session")
+def vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny vision-language model with random weights. No test may write into it."""
+    from helpers.tiny_vlm import make_checkpoint
+
+    return make_checkpoint(tmp_path_factory.mktemp("vlm") / "vlm", "qwen2_5_vl")
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two clips in the layout of Ref-YouTube-VOS. No test may write into it."""
+    from helpers.tiny_learners import draw_clips
+
+    return draw_clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def xmem_state() -> Mapping[str, torch.Tensor]:
+    """The weights of an XMem, random ones. Tests change copies of it."""
+    from videoseg_r1.xmem.checkpoint import random_state
+
+    return MappingProxyType(random_state())
+
+
+@pytest.fixture(scope="session")
+def xmem_network(xmem_state: Mapping[str, torch.Tensor]) -> XMem:
+    """XMem with these weights, in evaluation mode."""
+    from videoseg_r1.xmem import XMem
+
+    return XMem.from_checkpoint(dict(xmem_state))
+
+
+@pytest.fixture
+def models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which weights are looked for during the test, $VIDEOSEG_MODELS; it is not there yet."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("VIDEOSEG_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., ChatServer]]:
+    """A function: deeds -> a server of chat completions that does them; it ends with the test."""
+    from helpers.chat_server import ChatServer
+
+    with ExitStack() as running:
+        yield lambda *deeds: running.enter_context(ChatServer(*deeds))
 
 
 DrawVideo = Callable[..., DrawnVideo]

@@ -28,7 +28,9 @@ from videoseg_r1.video.write import _RECIPES
 NUM_FRAMES, WIDTH, HEIGHT = 10, 160, 120
 
 
-def draw_frames(num_frames: int, width: int, height: int, color: tuple[int, int, int] = (220, 40, 40)) -> tuple[np.ndarray, np.ndarray]:
+def draw_shaded_disc(
+    num_frames: int, width: int, height: int, color: tuple[int, int, int] = (220, 40, 40)
+) -> tuple[np.ndarray, np.ndarray]:
     """A shaded disc that moves over a still background, 2 pixels a frame: frames (T, H, W, 3) uint8, masks (T, H, W) bool."""
     rows, columns = np.mgrid[:height, :width]
     background = 100 + 30 * np.sin(columns / 9) + 30 * np.cos(rows / 7)
@@ -41,7 +43,7 @@ def draw_frames(num_frames: int, width: int, height: int, color: tuple[int, int,
     return frames, masks
 
 
-FRAMES, MASKS = draw_frames(NUM_FRAMES, WIDTH, HEIGHT)
+FRAMES, MASKS = draw_shaded_disc(NUM_FRAMES, WIDTH, HEIGHT)
 VERBS = ("segment", "propagate", "eval", "rate", "export", "replay", "models", "doctor", "demo")
 
 
@@ -232,7 +234,7 @@ def benchmark_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("davis")
     videos: dict[str, Any] = {}
     for name, color in (("ball", (220, 40, 40)), ("coin", (230, 200, 30)), ("moon", (240, 240, 240))):
-        frames, masks = draw_frames(5, 128, 96, color)
+        frames, masks = draw_shaded_disc(5, 128, 96, color)
         for kind in ("JPEGImages", "Annotations"):
             (root / kind / "480p" / name).mkdir(parents=True)
         for index, (rgb, mask) in enumerate(zip(frames, masks, strict=True)):

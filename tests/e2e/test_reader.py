@@ -35,7 +35,10 @@ def test_training_can_go_on_from_it():
     learner = load_learner(recipe)
     answering = reader.load_reader()
     weights = dict(answering._generation._network.named_parameters())
-    for name, weight in learner.network.named_parameters():
+    learned = dict(learner.network.named_parameters())
+    assert set(learned) <= set(weights)
+    assert "model.embed_tokens.weight" in learned
+    for name, weight in learned.items():
         answers = weights[name]
         assert weight.to(answers.dtype).equal(answers)  # in bfloat16 where the processor has it
 

@@ -6,7 +6,7 @@ import json
 import logging
 import socket
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import pytest
 
@@ -49,16 +49,11 @@ Serve = Callable[..., Endpoint]
 
 
 @pytest.fixture
-def serve() -> Generator[Serve]:
-    running: list[ChatServer] = []
-
+def serve(start_server: Callable[..., ChatServer]) -> Serve:
     def start(*deeds: Deed, patience: Patience | None = None) -> Endpoint:
-        running.append(ChatServer(*deeds).__enter__())
-        return Endpoint(running[-1], patience or Patience())
+        return Endpoint(start_server(*deeds), patience or Patience())
 
-    yield start
-    for server in running:
-        server.__exit__()
+    return start
 
 
 @pytest.mark.parametrize("deed", [raw(500, "oops"), raw(502, ""), raw(503, "loading"), raw(429, "slow down"), raw(408, ""), breaks_off])

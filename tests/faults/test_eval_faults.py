@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.shapes import rectangle
 from videoseg_r1.datasets.clip import Clip, Expression
 from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.datasets.true_masks import PngMasks
@@ -18,6 +19,7 @@ from videoseg_r1.evaluation import Prediction, evaluate, from_preds, score_png_f
 from videoseg_r1.video import open_video
 
 SIZE = (40, 24)
+SQUARE = rectangle(SIZE, 8, 6, 30, 18).astype(np.uint8) * 255
 NUM_FRAMES = 4
 
 
@@ -27,18 +29,12 @@ def png(mask: np.ndarray) -> bytes:
     return data.getvalue()
 
 
-def square(value: int = 255) -> np.ndarray:
-    mask = np.zeros(SIZE[::-1], np.uint8)
-    mask[6:18, 8:30] = value
-    return mask
-
-
 def make_sample(root: Path, video: str, expression: str = "0") -> Sample:
     folder = root / "gold" / video
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / f"{index:05d}.png" for index in range(NUM_FRAMES))
     for path in paths:
-        path.write_bytes(png(square()))
+        path.write_bytes(png(SQUARE))
     names = tuple(path.stem for path in paths)
     asked = Expression(expression, "it", ("1",))
     clip = Clip("drawn", "all", video, names, partial(open_video, folder), (asked,), PngMasks(dict(enumerate(paths))))
@@ -57,7 +53,7 @@ def preds(tmp_path: Path, samples: list[Sample]) -> Path:
         folder = root / sample.video_id / sample.expression_id
         folder.mkdir(parents=True)
         for name in sample.frame_names:
-            (folder / f"{name}.png").write_bytes(png(square()))
+            (folder / f"{name}.png").write_bytes(png(SQUARE))
     return root
 
 
@@ -69,12 +65,12 @@ def test_all_problems_come_in_one_error(preds: Path, samples: list[Sample]) -> N
     (preds / "cow").mkdir()
     (preds / "results.zip").write_bytes(b"x")
     (preds / "ant" / "2").mkdir()
-    (preds / "ant" / "00000.png").write_bytes(png(square()))
-    (preds / "ant" / "0" / "00004.png").write_bytes(png(square()))
-    (preds / "ant" / "0" / "00001.png").write_bytes(png(square()[:-1]))
+    (preds / "ant" / "00000.png").write_bytes(png(SQUARE))
+    (preds / "ant" / "0" / "00004.png").write_bytes(png(SQUARE))
+    (preds / "ant" / "0" / "00001.png").write_bytes(png(SQUARE[:-1]))
     (preds / "ant" / "1" / "00001.png").write_bytes(b"")
-    (preds / "bee" / "0" / "00002.png").write_bytes(png(np.stack([square()] * 3, axis=-1)))
-    (preds / "bee" / "0" / "00003.png").write_bytes(png(square().astype(np.uint16) * 257))
+    (preds / "bee" / "0" / "00002.png").write_bytes(png(np.stack([SQUARE] * 3, axis=-1)))
+    (preds / "bee" / "0" / "00003.png").write_bytes(png(SQUARE.astype(np.uint16) * 257))
     with pytest.raises(InvalidDocument) as caught:
         from_preds(preds, samples)
     message = str(caught.value)
@@ -144,7 +140,7 @@ def test_a_damaged_palette_prediction_is_noticed(preds: Path, samples: list[Samp
 
 
 def test_soft_masks_are_refused_and_not_thresholded_by_guess(preds: Path, samples: list[Sample]) -> None:
-    soft = square()
+    soft = SQUARE.copy()
     soft[6, 8:20] = np.arange(12)
     (preds / "bee" / "0" / "00000.png").write_bytes(png(soft))
     error = evaluate(samples, from_preds(preds, samples)).rows[2].error
@@ -155,7 +151,7 @@ def test_soft_masks_are_refused_and_not_thresholded_by_guess(preds: Path, sample
 @pytest.mark.parametrize("value", [1, 128, 255])
 def test_any_single_grey_level_is_the_object(preds: Path, samples: list[Sample], value: int) -> None:
     for path in (preds / "bee" / "0").iterdir():
-        path.write_bytes(png(square(value)))
+        path.write_bytes(png(SQUARE // 255 * value))
     assert evaluate(samples, from_preds(preds, samples)).scores()["J&F"] == 1.0
 
 
@@ -188,7 +184,7 @@ def test_folder_scores_name_every_damaged_file(tmp_path: Path, samples: list[Sam
         folder = tmp_path / "flat" / sample.video_id
         folder.mkdir(parents=True, exist_ok=True)
         for name in sample.frame_names:
-            (folder / f"{name}.png").write_bytes(png(square()))
+            (folder / f"{name}.png").write_bytes(png(SQUARE))
     assert score_png_folders(tmp_path / "flat", tmp_path / "gold").scores()["J&F"] == 1.0
     for video in ("ant", "bee"):
         path = tmp_path / "flat" / video / "00001.png"

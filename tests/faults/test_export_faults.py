@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.results import result_of
 from videoseg_r1.errors import CorruptVideo, OutputError, ShapeMismatch, SourceNotFound
 from videoseg_r1.files import SIDE_PREFIX
 from videoseg_r1.masks import MaskSpool
 from videoseg_r1.output import save as export
 from videoseg_r1.output.reload import read_run
-from videoseg_r1.output.result import SegmentationResult, Track
+from videoseg_r1.output.result import SegmentationResult
 from videoseg_r1.output.save import EXPORTS, save
 from videoseg_r1.output.trace import Trace, TracedVideo
-from videoseg_r1.types import KeyframePick, VideoInfo
+from videoseg_r1.types import KeyframePick
 from videoseg_r1.video import write_video
 
 resource = pytest.importorskip("resource", reason="limits on file sizes need a POSIX system")
@@ -31,23 +32,17 @@ WIDTH, HEIGHT, NUM = 160, 96, 12
 ALL = list(EXPORTS)
 
 
-def make_result(source: str | Path | None, name: str = "noise.mp4", query: str = "noise", num: int = NUM) -> SegmentationResult:
-    spool = MaskSpool(1, (WIDTH, HEIGHT))
+def noise_result(source: str | Path | None, name: str = "noise.mp4", query: str = "noise", num: int = NUM) -> SegmentationResult:
     rng = np.random.default_rng(0)
-    for i in range(num):
-        spool.put(i, rng.random((1, HEIGHT, WIDTH)) < 0.5)
-    pick = KeyframePick(num, (0, num - 1), 1, (0, 2), ())
-    trace = Trace("0.1.0", query, "lite", 0, TracedVideo(name, num, (WIDTH, HEIGHT)), pick)
-    info = VideoInfo(str(source), "file", WIDTH, HEIGHT, 24.0)
-    times = tuple(i / 24 for i in range(num))
-    return SegmentationResult(info, query, num, (WIDTH, HEIGHT), pick, None, Track.all_of(spool), times, trace, {}, source)
+    trace = Trace("0.1.0", query, "lite", 0, TracedVideo(name, num, (WIDTH, HEIGHT)), KeyframePick(num, (0, num - 1), 1, (0, 2), ()))
+    return result_of(trace, {i: rng.random((1, HEIGHT, WIDTH)) < 0.5 for i in range(num)}, source=source)
 
 
 @pytest.fixture
 def result(tmp_path: Path) -> SegmentationResult:
     path = tmp_path / "noise.mp4"
     write_video(path, np.random.default_rng(1).integers(0, 256, (NUM, HEIGHT, WIDTH, 3), np.uint8), fps=24)
-    return make_result(path)
+    return noise_result(path)
 
 
 @pytest.fixture
@@ -201,13 +196,13 @@ class TestSources:
     def test_the_good_prefix_of_a_damaged_source_can_be_drawn(self, result: SegmentationResult, tmp_path: Path) -> None:
         path = tmp_path / "noise.mp4"
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
-        assert save(make_result(path, num=4), tmp_path / "out", ["overlay"])["overlay"].exists()
+        assert save(noise_result(path, num=4), tmp_path / "out", ["overlay"])["overlay"].exists()
 
 
 class TestNamesAndWords:
     def test_markup_and_escapes_stay_words(self, tmp_path: Path) -> None:
         words = '=cmd|"/c calc"!A1 <script>alert(1)</script> \x1b[31m \u202e \udcff'
-        saved = save(make_result(None, name=words, query=words), tmp_path / "out", ["rle", "json", "trace"])
+        saved = save(noise_result(None, name=words, query=words), tmp_path / "out", ["rle", "json", "trace"])
         for path in saved.values():
             raw = path.read_bytes()
             assert b"\x1b" not in raw

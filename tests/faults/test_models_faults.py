@@ -14,11 +14,11 @@ import threading
 import urllib.request
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 import torch
 
+from helpers.hostile import Evil
 from helpers.places import ROOT
 from videoseg_r1.errors import ModelError, OutputError, ResourceError
 from videoseg_r1.models.weights import ModelFile, ModelRef, folder_of, locate, missing_files, verify
@@ -85,9 +85,7 @@ def server():
         running.shutdown()
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("VIDEOSEG_MODELS", str(tmp_path / "models"))
+pytestmark = pytest.mark.usefixtures("models_folder")
 
 
 @pytest.fixture(autouse=True)
@@ -263,29 +261,21 @@ def test_offline_the_verb_says_which_file_to_put_where(tmp_path):
 # M2: checkpoints that would run code
 
 
-class _Evil:
-    def __init__(self, canary):
-        self.canary = canary
-
-    def __reduce__(self):
-        return Path.touch, (self.canary,)
-
-
 def _hostile(kind, path, canary):
     if kind == "torch.save":
-        torch.save({"a": torch.ones(1), "b": _Evil(canary)}, path)
+        torch.save({"a": torch.ones(1), "b": Evil(canary)}, path)
     elif kind == "old torch.save":
-        torch.save(_Evil(canary), path, _use_new_zipfile_serialization=False)
+        torch.save(Evil(canary), path, _use_new_zipfile_serialization=False)
     elif kind == "pickle":
-        path.write_bytes(pickle.dumps(_Evil(canary)))
+        path.write_bytes(pickle.dumps(Evil(canary)))
     elif kind == "torchscript":
         torch.save({"a": torch.ones(1)}, path)
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(f"{path.stem}/constants.pkl", pickle.dumps(_Evil(canary)))
+            archive.writestr(f"{path.stem}/constants.pkl", pickle.dumps(Evil(canary)))
             archive.writestr(f"{path.stem}/code/__torch__.py", "op_version_set = 1")
     elif kind == "nested":
         inner = io.BytesIO()
-        torch.save(_Evil(canary), inner)
+        torch.save(Evil(canary), inner)
         torch.save({"a": torch.ones(1), "inner": inner.getvalue()}, path)
 
 

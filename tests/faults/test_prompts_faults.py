@@ -129,6 +129,8 @@ def test_huge_finite_numbers_are_clipped_and_noted_or_left_finite() -> None:
 def test_code_in_a_reply_is_never_run(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     code = f"__import__('pathlib').Path({str(canary)!r}).touch()"
+    eval(code)  # the test can fail: evaluated, it leaves its sign
+    canary.unlink()
     for answer in (code, f"[{code}]", json.dumps([{"bbox_2d": code}]), json.dumps([{"bbox_2d": [code, 1, 2, 3]}])):
         for mode in ("lenient", "strict"):
             parse_reply(f"<think>{code}</think><answer>{answer}</answer>", frame_size=FRAME, mode=mode)  # type: ignore[arg-type]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
+from helpers.replies import answered, reply_with, truth_with
 from videoseg_r1.errors import InputError, InvalidConfig, InvalidDocument, ShapeMismatch
 from videoseg_r1.rewards import (
     VISION_REASONER,
@@ -19,32 +21,17 @@ from videoseg_r1.rewards import (
     score,
     score_batch,
     trl_reward,
-    truth_of,
 )
 
 THINK = "Two dogs run here. The brown one is ahead of the other, and the sentence asks for the one in front"
+told = partial(reply_with, think=THINK)
 
 
-def masks(*corners: tuple[int, int, int, int]) -> np.ndarray:
-    stack = np.zeros((len(corners), 840, 840), bool)
-    for mask, (x1, y1, x2, y2) in zip(stack, corners, strict=True):
-        mask[y1 : y2 + 1, x1 : x2 + 1] = True
-    return stack
-
-
-def thing(box: list[float], point: list[float], *negatives: list[float]) -> dict[str, object]:
-    return {"bbox_2d": box, "point_2d": point, "neg_point_2d": negatives[0] if len(negatives) == 1 else list(negatives)}
-
-
-def reply(*items: object, think: str = THINK) -> str:
-    return f"<think>{think}</think><answer>{json.dumps(items)}</answer>"
-
-
-TRUTH = truth_of(masks((100, 100, 299, 299)), budget=48)
-OTHER = truth_of(masks((500, 500, 699, 699)))
-RIGHT = thing([110, 95, 290, 305], [205, 190], [310, 200])
-WRONG = thing([500, 500, 600, 600], [550, 550], [610, 550])
-HONEST = reply(RIGHT)
+TRUTH = truth_with((100, 100, 299, 299), budget=48)
+OTHER = truth_with((500, 500, 699, 699))
+RIGHT = answered([110, 95, 290, 305], [205, 190], [310, 200])
+WRONG = answered([500, 500, 600, 600], [550, 550], [610, 550])
+HONEST = told(RIGHT)
 ROW, OTHER_ROW = TRUTH.to_dict(), OTHER.to_dict()
 
 
@@ -113,7 +100,7 @@ def test_the_mask_iou_is_refused_where_no_segmenter_can_be_given() -> None:
         "<think>" + "</think> " * 100_000 + "</answer>",
         ". " * 500_000,
         "a." * 500_000,
-        reply(*[RIGHT] * 3000),
+        told(*[RIGHT] * 3000),
     ],
 )
 def test_a_megabyte_of_anything_is_scored_before_the_tests_time_out(text: str) -> None:
@@ -129,7 +116,7 @@ def test_a_megabyte_of_anything_is_scored_before_the_tests_time_out(text: str) -
 def test_a_trainer_gets_what_score_gives_and_its_parts_are_logged() -> None:
     metrics: dict[str, float] = {}
     extras: dict[str, list[float]] = {}
-    completions = [[{"role": "assistant", "content": HONEST}], reply(WRONG), HONEST]
+    completions = [[{"role": "assistant", "content": HONEST}], told(WRONG), HONEST]
     rewards = call(
         trl_reward(count_tokens=len),
         completions,
@@ -137,9 +124,7 @@ def test_a_trainer_gets_what_score_gives_and_its_parts_are_logged() -> None:
         log_metric=metrics.__setitem__,
         log_extra=extras.__setitem__,
     )
-    expected = [
-        score(text, truth, num_think_tokens=len(THINK)) for text, truth in ((HONEST, TRUTH), (reply(WRONG), TRUTH), (HONEST, OTHER))
-    ]
+    expected = [score(text, truth, num_think_tokens=len(THINK)) for text, truth in ((HONEST, TRUTH), (told(WRONG), TRUTH), (HONEST, OTHER))]
     assert rewards == [one.total for one in expected]
     assert extras["accuracy"] == [3, 0, 0]
     assert metrics["reward/accuracy"] == 1
@@ -166,7 +151,7 @@ def test_the_adapter_works_on_plain_lists_and_on_none() -> None:
 
 
 def test_the_grid_of_the_model_family_reaches_the_score() -> None:
-    half = reply(thing([55, 47.5, 145, 152.5], [102.5, 95], [155, 100]))
+    half = told(answered([55, 47.5, 145, 152.5], [102.5, 95], [155, 100]))
     assert call(trl_reward(coord_size=(420, 420)), [half], [ROW]) == [8]
 
 
@@ -191,21 +176,23 @@ def test_equal_completions_of_a_group_get_equal_rewards() -> None:
 
 LONG = " ".join(f"word{n}" for n in range(480))
 ANSWER = f"<answer>{json.dumps([RIGHT])}</answer>"
-FRAME = thing([0, 0, 839, 839], [200, 200], [310, 200])
+FRAME = answered([0, 0, 839, 839], [200, 200], [310, 200])
 PROBES = {
-    "the whole frame": reply(FRAME),
-    "the whole frame, for a target in its middle": reply(thing([0, 0, 839, 839], [420, 420], [310, 200])),
-    "a pyramid of boxes": reply(*[thing([x, x, 839 - x, 839 - x], [420, 420], [310, 200]) for x in range(0, 400, 20)]),
-    "a grid of boxes": reply(*[thing([x, y, x + 199, y + 199], [x + 99, y + 99]) for x in range(0, 840, 200) for y in range(0, 840, 200)]),
-    "the right object over and over": reply(*[RIGHT] * 10),
-    "a grid of negative points": reply(thing([110, 95, 290, 305], [205, 190], *[[x, 310] for x in range(0, 840, 10)])),
-    "no answer": reply(),
+    "the whole frame": told(FRAME),
+    "the whole frame, for a target in its middle": told(answered([0, 0, 839, 839], [420, 420], [310, 200])),
+    "a pyramid of boxes": told(*[answered([x, x, 839 - x, 839 - x], [420, 420], [310, 200]) for x in range(0, 400, 20)]),
+    "a grid of boxes": told(
+        *[answered([x, y, x + 199, y + 199], [x + 99, y + 99]) for x in range(0, 840, 200) for y in range(0, 840, 200)]
+    ),
+    "the right object over and over": told(*[RIGHT] * 10),
+    "a grid of negative points": told(answered([110, 95, 290, 305], [205, 190], [[x, 310] for x in range(0, 840, 10)])),
+    "no answer": told(),
     "empty thought and nothing else": "<think></think><answer></answer>",
     "repeated tags": "<think>" * 50 + THINK + "</think><answer>[]</answer>",
-    "repeated thought": reply(RIGHT, think="It is the dog. " * 20),
-    "copied query": reply(WRONG, think="the dog in front"),
-    "copied query, again and again": reply(RIGHT, think="the dog in front. " * 10),
-    "ten times the length": reply(RIGHT, think=LONG),
+    "repeated thought": told(RIGHT, think="It is the dog. " * 20),
+    "copied query": told(WRONG, think="the dog in front"),
+    "copied query, again and again": told(RIGHT, think="the dog in front. " * 10),
+    "ten times the length": told(RIGHT, think=LONG),
     "ten times the length, behind an early end": f"<think></think>{LONG}</think>{ANSWER}",
     "ten times the length, no end": f"<think>{LONG}{ANSWER}",
     "ten times the length, no tags": f"{LONG}{ANSWER}",
@@ -219,13 +206,13 @@ def test_what_is_made_to_be_paid_gets_less_than_an_honest_answer(name: str) -> N
 
 def test_an_honest_answer_that_is_a_little_off_is_not_beaten_by_one_that_does_not_try() -> None:
     lazy = ("the whole frame", "a grid of boxes", "no answer", "empty thought and nothing else", "repeated tags")
-    honest = score(reply(thing([130, 130, 340, 340], [220, 210], [330, 200])), TRUTH).total
+    honest = score(told(answered([130, 130, 340, 340], [220, 210], [330, 200])), TRUTH).total
     assert all(score(PROBES[name], TRUTH).total < honest for name in lazy)
 
 
 def test_an_empty_thought_gets_no_more_than_an_honest_one_and_less_where_a_minimum_is_set() -> None:
     """With the default of 0, as in VisionReasoner, it gets as much; the mean length is logged so that the collapse is seen."""
-    empty = reply(RIGHT, think="")
+    empty = told(RIGHT, think="")
     assert score(empty, TRUTH).total == score(HONEST, TRUTH).total
     settings = RewardConfig(min_think_tokens=8)
     assert score(empty, TRUTH, settings).total < score(HONEST, TRUTH, settings).total

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from helpers.tiny_learners import make_llama, text_recipe
+from helpers.tiny_learners import text_recipe
 from videoseg_r1.errors import InvalidConfig, ModelError, OutputError, OutputExists, WeightsMissing
 from videoseg_r1.training.checkpoints import latest
 from videoseg_r1.training.curves import Curve, read_curve
@@ -17,11 +17,6 @@ from videoseg_r1.training.recipe import Recipe
 from videoseg_r1.training.run import train
 from videoseg_r1.training.shared_prefix.sft import SceneTrainer
 from videoseg_r1.training.trainers import sft_stage
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_llama(tmp_path_factory.mktemp("llama"))
 
 
 def _recipe(llama: Path, *changes: str) -> Recipe:
@@ -132,10 +127,7 @@ def test_a_folder_that_cannot_be_made_is_told(llama: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("change", "error"), [("model.source=nowhere", ModelError), ("model.source=qwen2.5-vl-7b", WeightsMissing)])
-def test_weights_that_are_not_there_are_told(
-    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, error: type
-) -> None:
-    monkeypatch.setenv("VIDEOSEG_MODELS", str(tmp_path / "models"))
+def test_weights_that_are_not_there_are_told(llama: Path, models_folder: Path, tmp_path: Path, change: str, error: type) -> None:
     with pytest.raises(error):
         train(_recipe(llama, change), tmp_path / "out")
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 import videoseg_r1.video.memory
 import videoseg_r1.video.write
+from helpers.places import names_in
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, LimitExceeded, NoVideoStream, OutputError, ShapeMismatch, UnsupportedSource, VideosegError
 from videoseg_r1.types import RgbImage
@@ -33,10 +34,6 @@ def moving(num_frames: int = 24, width: int = 64, height: int = 48) -> RgbImage:
     return np.stack(
         [np.stack([cols * 3 + 9 * i, rows * 4 + 5 * i, cols + rows + 13 * i], axis=-1).astype(np.uint8) for i in range(num_frames)]
     )
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def cut(path: Path, part: float) -> Path:

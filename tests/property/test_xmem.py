@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,23 +11,23 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
+from helpers.tiny_xmem import SMALL
+from videoseg_r1.xmem import InferenceCore, XMemConfig
 from videoseg_r1.xmem import bank as bank_module
 from videoseg_r1.xmem.bank import MemoryBank
-from videoseg_r1.xmem.checkpoint import random_state
 from videoseg_r1.xmem.network import Keys, with_background
 from videoseg_r1.xmem.read import query_rows, stored_rows, top_k
 from videoseg_r1.xmem.winograd import WinogradConv
 
 _SLOW = settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _FAST = settings(max_examples=25, deadline=None, derandomize=True)
-_CONFIG = XMemConfig(mem_every=2, min_mid_term_frames=2, max_mid_term_frames=3, num_prototypes=6, max_long_term_elements=12, top_k=8)
+_CONFIG = replace(SMALL, max_given_frames=XMemConfig().max_given_frames)
 _SIZE = (48, 64)
 
 
 @pytest.fixture(scope="module")
-def network():
-    return XMem.from_checkpoint(random_state())
+def network(xmem_network):
+    return xmem_network
 
 
 def _clip(seed, num_frames=6):

@@ -72,6 +72,12 @@ def _edgetam() -> Any:
     )
 
 
+@pytest.fixture
+def no_garbage_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Freeing memory does not collect garbage: that takes a second in a process as large as this one."""
+    monkeypatch.setattr("videoseg_r1.models.devices.gc.collect", lambda: None)
+
+
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A function: "sam2" or "edgetam" -> folder with the files of a checkpoint, the network that of a video."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from helpers.shapes import square
 from videoseg_r1.errors import InputError, InvalidConfig, ShapeMismatch
 from videoseg_r1.metrics import PackedMask, boundary_f, compare, giou_ciou, jf, region_similarity, robustness, tolerance
 
-SHAPE = (480, 854)
+SIZE = (854, 480)
+SHAPE = SIZE[::-1]
 FULL, EMPTY = np.ones(SHAPE, bool), np.zeros(SHAPE, bool)
-
-
-def square(top: int = 100, left: int = 200, side: int = 120) -> np.ndarray:
-    mask = np.zeros(SHAPE, bool)
-    mask[top : top + side, left : left + side] = True
-    return mask
+SQUARE = square(SIZE, 200, 100, 120)
 
 
 def test_two_empty_masks_agree() -> None:
@@ -23,8 +20,8 @@ def test_two_empty_masks_agree() -> None:
 
 
 def test_one_empty_mask_scores_nothing() -> None:
-    assert jf(EMPTY, square()) == (0.0, 0.0)
-    assert jf(square(), EMPTY) == (0.0, 0.0)
+    assert jf(EMPTY, SQUARE) == (0.0, 0.0)
+    assert jf(SQUARE, EMPTY) == (0.0, 0.0)
 
 
 def test_a_full_frame_has_no_contour_so_against_nothing_only_j_is_zero() -> None:
@@ -32,7 +29,7 @@ def test_a_full_frame_has_no_contour_so_against_nothing_only_j_is_zero() -> None
 
 
 def test_an_inverted_mask_keeps_its_contour() -> None:
-    assert jf(~square(), square()) == (0.0, 1.0)
+    assert jf(~SQUARE, SQUARE) == (0.0, 1.0)
 
 
 def test_a_missing_pixel_in_a_full_frame_costs_all_of_f() -> None:
@@ -42,7 +39,7 @@ def test_a_missing_pixel_in_a_full_frame_costs_all_of_f() -> None:
 
 
 def test_a_shift_by_one_pixel_stays_within_the_tolerance() -> None:
-    assert boundary_f(square(), square(left=201)) == 1.0
+    assert boundary_f(SQUARE, square(SIZE, 201, 100, 120)) == 1.0
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(8, 1.0), (9, 2 / 4)])
@@ -85,7 +82,7 @@ def test_tolerance_follows_the_image_diagonal(shape: tuple[int, int], pixels: in
 
 def test_a_tolerance_beyond_the_diagonal_is_cut_to_it() -> None:
     assert tolerance((30, 40), 10**9) == 50
-    assert boundary_f(square(), square(top=300, left=700), 10**9) == 1.0
+    assert boundary_f(SQUARE, square(SIZE, 700, 300, 120), 10**9) == 1.0
 
 
 @pytest.mark.parametrize("bound", [0, -1, 1.5, float("nan"), float("inf")])
@@ -111,7 +108,7 @@ def test_other_shapes_are_refused(function) -> None:
 
 def test_masks_packed_for_different_tolerances_are_refused() -> None:
     with pytest.raises(ShapeMismatch, match="8 and 3 pixels"):
-        compare(PackedMask(square()), PackedMask(square(left=210), 3))
+        compare(PackedMask(SQUARE), PackedMask(square(SIZE, 210, 100, 120), 3))
 
 
 @pytest.mark.parametrize("array", [np.zeros((4, 4), np.float32), np.zeros((1, 4, 4), bool)])
@@ -121,9 +118,9 @@ def test_probabilities_and_stacks_are_refused(array: np.ndarray) -> None:
 
 
 def test_giou_counts_a_right_no_target_and_ciou_does_not() -> None:
-    half = square().astype(np.uint8)
+    half = SQUARE.astype(np.uint8)
     assert giou_ciou([(EMPTY, EMPTY)]) == (1.0, 0.0)
-    giou, ciou = giou_ciou([(EMPTY, EMPTY), (EMPTY, half), (square(), half)])
+    giou, ciou = giou_ciou([(EMPTY, EMPTY), (EMPTY, half), (SQUARE, half)])
     assert giou == pytest.approx(2 / 3, abs=1e-6)
     assert ciou == pytest.approx(1 / 2)
 
@@ -147,8 +144,8 @@ def test_no_pairs_have_no_mean() -> None:
 
 
 def test_robustness_by_hand() -> None:
-    gold, foreground = square(side=10), square(side=20)
-    assert robustness(square(side=20), gold, foreground) == pytest.approx(1 - 300 / 400, abs=1e-6)
+    gold, foreground = square(SIZE, 200, 100, 10), square(SIZE, 200, 100, 20)
+    assert robustness(square(SIZE, 200, 100, 20), gold, foreground) == pytest.approx(1 - 300 / 400, abs=1e-6)
     assert robustness(FULL, gold, foreground) == 0.0
     assert robustness(EMPTY, EMPTY, EMPTY) == 1.0
-    assert robustness(square(), EMPTY, EMPTY) == 0.0
+    assert robustness(SQUARE, EMPTY, EMPTY) == 0.0

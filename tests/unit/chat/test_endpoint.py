@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -28,18 +28,15 @@ Serve = Callable[..., tuple[EndpointChat, ChatServer]]
 
 
 @pytest.fixture
-def serve() -> Generator[Serve]:
+def serve(start_server: Callable[..., ChatServer]) -> Serve:
     """A function: deeds of a server -> (chat on it, server); options are the server's and `model_type`."""
-    running: list[ChatServer] = []
 
     def start(*deeds: Deed, model_type: str = "qwen2_5_vl", key: str = "") -> tuple[EndpointChat, ChatServer]:
-        running.append(ChatServer(*deeds).__enter__())
-        server = Server(running[-1].url, "chat/completions", key=key, sleep=no_wait)
-        return EndpointChat(server, "some-model", family_of(model_type)), running[-1]
+        running = start_server(*deeds)
+        server = Server(running.url, "chat/completions", key=key, sleep=no_wait)
+        return EndpointChat(server, "some-model", family_of(model_type)), running
 
-    yield start
-    for server in running:
-        server.__exit__()
+    return start
 
 
 def test_a_question_is_written_as_the_protocol_has_it(serve: Serve) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from helpers.chat_server import ChatServer, says
+from helpers.replies import ratings_reply
 from helpers.scripted_chat import ScriptedChat
 from videoseg_r1.cli import main
 from videoseg_r1.difficulty import RATINGS
@@ -18,12 +19,7 @@ from videoseg_r1.errors import InvalidDocument, SourceNotFound
 from videoseg_r1.presets import table as presets
 from videoseg_r1.video.manifest import Item, read_manifest
 
-
-def reply(*values: int) -> str:
-    return json.dumps(dict(zip(RATINGS, values, strict=True)))
-
-
-EASY, MEDIUM, HARD = reply(1, 2, 3, 4, 2), reply(5, 5, 5, 5, 6), reply(9, 9, 8, 8, 9)
+EASY, MEDIUM, HARD = ratings_reply(1, 2, 3, 4, 2), ratings_reply(5, 5, 5, 5, 6), ratings_reply(9, 9, 8, 8, 9)
 
 
 @pytest.fixture(autouse=True)
@@ -111,14 +107,14 @@ def test_a_manifest(script: Any, manifest: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_quantiles_part_the_items_of_the_manifest(script: Any, manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script(reply(5, 5, 5, 5, 5), reply(5, 5, 5, 5, 6), reply(5, 5, 5, 6, 6))
+    script(ratings_reply(5, 5, 5, 5, 5), ratings_reply(5, 5, 5, 5, 6), ratings_reply(5, 5, 5, 6, 6))
     found = document(capsys, manifest, "--mode", "quantile")
     assert [item["tier"] for item in found["items"]] == ["easy", "medium", "hard"]
     assert 5.0 < found["tiers"]["easy"] < found["tiers"]["hard"] < 5.4
 
 
 def test_what_is_imputed_is_medium_and_moves_no_threshold(script: Any, manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script("", "", "", reply(1, 1, 1, 1, 1), reply(2, 2, 2, 2, 2))
+    script("", "", "", ratings_reply(1, 1, 1, 1, 1), ratings_reply(2, 2, 2, 2, 2))
     found = document(capsys, manifest, "--mode", "quantile")
     assert [(item["imputed"], item["tier"]) for item in found["items"]] == [(True, "medium"), (False, "easy"), (False, "hard")]
     assert found["tiers"]["hard"] < 2.0

@@ -24,10 +24,9 @@ _OPEN = ModelRef("open", "owner/open", "v1", "MIT", (ModelFile("model.bin"),), 7
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("VIDEOSEG_MODELS", str(tmp_path / "models"))
+def folder(monkeypatch, models_folder):
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
-    return tmp_path / "models"
+    return models_folder
 
 
 def _put(ref, content=_CONTENT):
@@ -53,6 +52,7 @@ def test_the_table_holds_pins_that_can_be_pins():
 
 
 def test_shards_are_all_there():
+    assert any("-of-" in file.name for ref in MODELS.values() for file in ref.files)
     for ref in MODELS.values():
         shards = [file.name for file in ref.files if "-of-" in file.name]
         assert shards == [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.results import result_of
 from videoseg_r1.errors import ShapeMismatch
 from videoseg_r1.masks import MaskSpool, box_of, center_of, encode, negative_point_of
 from videoseg_r1.output.card import card_frames, card_picture, draw_card
@@ -15,7 +16,7 @@ from videoseg_r1.output.page import Block, measure, stack, wrap
 from videoseg_r1.output.render import OBJECT_COLORS, color_of, cutout, matte, overlay
 from videoseg_r1.output.result import SegmentationResult, Track
 from videoseg_r1.output.trace import Trace, TracedVideo
-from videoseg_r1.types import Cue, KeyframePick, Reasoning, Round, VideoInfo
+from videoseg_r1.types import Cue, KeyframePick, Reasoning, Round
 
 
 def disc(height: int, width: int, x: float, y: float, radius: float) -> np.ndarray:
@@ -119,27 +120,22 @@ class TestText:
         assert stack([block]).tobytes() == stack([other]).tobytes()
 
 
-def make_result(
+def disc_result(
     query: str | None = "the red disc", num_objects: int = 1, text: str = "It is red.", **changes: object
 ) -> SegmentationResult:
-    num, width, height = 20, 160, 90
-    spool = MaskSpool(num_objects, (width, height))
-    masks = np.stack([disc(height, width, 40 + 4 * i, 45, 20) for i in range(num)])
-    for i in range(num):
-        spool.put(i, np.stack([masks[i] & (i % 7 != 3)] * num_objects) if num_objects else np.zeros((0, height, width), bool))
-    negative = negative_point_of(masks[9])
+    """A run of 20 frames in which a disc moves and is away now and then; `changes` are fields of the result."""
+    num, size = 20, (160, 90)
+    discs = [disc(90, 160, 40 + 4 * i, 45, 20) for i in range(num)]
+    masks = {i: np.repeat((discs[i] & (i % 7 != 3))[None], num_objects, axis=0) for i in range(num)}
+    negative = negative_point_of(discs[9])
     assert negative is not None
-    cue = Cue(box_of(masks[9]), (center_of(masks[9]),), (negative,))
+    cue = Cue(box_of(discs[9]), (center_of(discs[9]),), (negative,))
     rounds = (Round((0, 19), ((3, 12), None, (4, 14)), (4, 13), 1.0),)
     pick = KeyframePick(num, (4, 13), 9, (4, 7, 10, 13), (1, 6, 16), rounds)
     reasoning = Reasoning(text, (cue,) * num_objects, 3, presence=0.9 if num_objects else 0.1)
-    trace = Trace("0.1.0", query, "lite", 0, TracedVideo("disc.mp4", num, (width, height)), pick, reasoning)
+    trace = Trace("0.1.0", query, "lite", 0, TracedVideo("disc.mp4", num, size), pick, reasoning)
     times = tuple(i / 10 for i in range(num))
-    result = SegmentationResult(
-        VideoInfo("disc.mp4", "file", width, height), query, num, (width, height), pick, reasoning, Track.all_of(spool), times, trace,
-        {"sample": 0.1, "reason": 61.5, "seed": 0.0},
-    )  # fmt: skip
-    return replace(result, **changes)
+    return replace(result_of(trace, masks, times=times, timings_s={"sample": 0.1, "reason": 61.5, "seed": 0.0}), **changes)
 
 
 def draw(result: SegmentationResult) -> Image.Image:
@@ -152,16 +148,16 @@ def share_of(picture: Image.Image, color: tuple[int, int, int]) -> float:
 
 class TestCard:
     def test_asks_for_the_target_frame_and_key_frames(self) -> None:
-        assert card_frames(make_result()) == (4, 7, 9, 10, 13)
+        assert card_frames(disc_result()) == (4, 7, 9, 10, 13)
 
     def test_without_stage_1_it_shows_the_whole_clip(self) -> None:
-        result = make_result(keyframes=None, reasoning=None)
+        result = disc_result(keyframes=None, reasoning=None)
         assert card_frames(result) == (0, 4, 8, 11, 15, 19)
         given = replace(result.trace, seed_masks={5: (encode(np.zeros((90, 160), bool)),)})
         assert 5 in card_frames(replace(result, trace=given))
 
     def test_one_large_page_with_the_object_the_segment_and_the_points(self) -> None:
-        card = draw(make_result())
+        card = draw(disc_result())
         assert card.width == 1600
         assert share_of(card, color_of(1)) > 0.003
         assert share_of(card, (255, 190, 46)) > 0.003
@@ -169,19 +165,19 @@ class TestCard:
             assert share_of(card, color) > 1e-4
 
     def test_no_target_says_so_and_marks_nothing(self) -> None:
-        none, found = draw(make_result(num_objects=0)), draw(make_result())
+        none, found = draw(disc_result(num_objects=0)), draw(disc_result())
         assert share_of(none, color_of(1)) == 0
         assert share_of(none, (220, 38, 38)) == 0
         assert share_of(none, (22, 163, 74)) == 0  # the green sign "target found"
         assert share_of(found, (22, 163, 74)) > 0
 
     def test_a_failed_answer_has_a_red_sign(self) -> None:
-        result = make_result(num_objects=0)
+        result = disc_result(num_objects=0)
         assert result.reasoning is not None
         assert share_of(draw(replace(result, reasoning=replace(result.reasoning, failed=True))), (220, 38, 38)) > 0
 
     def test_is_the_same_every_time(self) -> None:
-        assert draw(make_result()).tobytes() == draw(make_result()).tobytes()
+        assert draw(disc_result()).tobytes() == draw(disc_result()).tobytes()
 
     @pytest.mark.parametrize(
         "words",
@@ -197,7 +193,7 @@ class TestCard:
         ],
     )
     def test_no_words_can_break_it(self, words: str) -> None:
-        result = make_result(query=words, text=words * 3)
+        result = disc_result(query=words, text=words * 3)
         card = draw(replace(result, trace=replace(result.trace, preset=words[:9], video=TracedVideo(words[:200], 20, (160, 90)))))
         assert card.width == 1600
         assert card.height < 3000
@@ -206,12 +202,12 @@ class TestCard:
     def test_any_shape_of_video(self, size: tuple[int, int]) -> None:
         spool = MaskSpool(1, size)
         spool.put(0, np.ones((1, size[1], size[0]), bool))
-        result = make_result()
+        result = disc_result()
         shaped = replace(result, size=size, tracks=Track.all_of(spool), num_frames=1, times=(0.0,), keyframes=None)
         assert draw(shaped).width == 1600
 
     def test_many_objects_and_stages_are_cut(self) -> None:
-        result = replace(make_result(num_objects=30), timings_s={f"stage {k}": float(k) for k in range(40)})
+        result = replace(disc_result(num_objects=30), timings_s={f"stage {k}": float(k) for k in range(40)})
         assert draw(result).height < 2600
 
     def test_kept_pictures_are_small(self) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.results import result_of
+from helpers.shapes import rectangle
 from videoseg_r1.documents import to_json
 from videoseg_r1.errors import InvalidDocument, SourceNotFound, UsageError
-from videoseg_r1.masks import MaskSpool, encode
-from videoseg_r1.output.result import SegmentationResult, Track
+from videoseg_r1.masks import encode
+from videoseg_r1.output.result import SegmentationResult
 from videoseg_r1.output.trace import Trace, TracedVideo
-from videoseg_r1.types import Box, Cue, KeyframePick, Point, Reasoning, Round, VideoInfo
+from videoseg_r1.types import Box, Cue, KeyframePick, Point, Reasoning, Round
 
 
 def make_trace() -> Trace:
@@ -132,23 +134,15 @@ class TestTrace:
         assert json.loads(to_json(value)) == value
 
 
-def make_result(tracks: bool = True) -> SegmentationResult:
-    trace = make_trace()
-    spool = MaskSpool(2 if tracks else 0, (6, 4))
-    if tracks:
-        left, right = np.zeros((2, 4, 6), bool)
-        left[:, :4], right[:, 3:] = True, True
-        spool.put(8, np.stack([left, right]), [0.5, 1.0])
-        spool.put(2, np.stack([left & False, right]), [0.0, 0.5])
-    info = VideoInfo("array of 10 frames", "array", 6, 4)
-    times = tuple(i / 10 for i in range(10))
-    return SegmentationResult(
-        info, trace.query, 10, (6, 4), trace.keyframes, trace.reasoning, Track.all_of(spool, [4, 2][: 2 * tracks]), times, trace
-    )
+def left_and_right(tracks: bool = True) -> SegmentationResult:
+    """Objects 4 and 2, which overlap in one column: both in frame 8, the second alone in frame 2, neither in the other frames."""
+    left, right = rectangle((6, 4), 0, 0, 4, 4), rectangle((6, 4), 3, 0, 6, 4)
+    masks = {8: np.stack([left, right]), 2: np.stack([left & False, right])} if tracks else {}
+    return result_of(make_trace(), masks, confidence={8: (0.5, 1.0), 2: (0.0, 0.5)}, object_ids=(4, 2) if tracks else ())
 
 
 def test_plain_data_of_results_and_traces_is_what_their_json_reads() -> None:
-    trace, result = make_trace(), make_result()
+    trace, result = make_trace(), left_and_right()
     assert trace.to_dict() == json.loads(trace.to_json())
     assert list(trace.to_dict()) == list(json.loads(trace.to_json()))
     assert result.to_dict() == json.loads(to_json(result.to_dict()))
@@ -157,7 +151,7 @@ def test_plain_data_of_results_and_traces_is_what_their_json_reads() -> None:
 
 class TestResult:
     def test_masks_by_track_and_together(self) -> None:
-        result = make_result()
+        result = left_and_right()
         assert result.tracks[1].mask(2).sum() == 12
         assert result.mask(8).all()
         assert result.label_map(8).tolist() == [[4, 4, 4, 4, 2, 2]] * 4
@@ -167,10 +161,10 @@ class TestResult:
     @pytest.mark.parametrize("index", [-1, 10])
     def test_a_frame_that_the_video_has_not_is_no_empty_mask(self, index: int) -> None:
         with pytest.raises(UsageError, match=f"frame {index}\n  the video has 10"):
-            make_result().mask(index)
+            left_and_right().mask(index)
 
     def test_tracks_know_where_they_are(self) -> None:
-        first, second = make_result().tracks
+        first, second = left_and_right().tracks
         assert (first.object_id, second.object_id) == (4, 2)
         assert first.box(2) is None
         assert second.box(2) == Box(3, 0, 6, 4)
@@ -178,14 +172,14 @@ class TestResult:
         assert second.rle(2)["size"] == [4, 6]
 
     def test_no_target_is_an_empty_mask_in_every_frame(self) -> None:
-        result = make_result(tracks=False)
+        result = left_and_right(tracks=False)
         assert result.tracks == ()
         assert result.mask(5).shape == (4, 6)
         assert not result.mask(5).any()
         assert not result.label_map(5).any()
 
     def test_to_dict_is_plain_and_holds_the_trace(self) -> None:
-        document = make_result().to_dict()
+        document = left_and_right().to_dict()
         assert json.loads(json.dumps(document)) == document
         assert document["schema"] == "videoseg-result/1"
         assert Trace.from_dict(document | {"schema": "videoseg-trace/1"}) == make_trace()
@@ -193,9 +187,9 @@ class TestResult:
 
     def test_a_stream_cannot_be_opened_again(self) -> None:
         with pytest.raises(SourceNotFound, match="not kept"):
-            make_result().reopen()
+            left_and_right().reopen()
 
     def test_an_array_can_be_opened_again(self) -> None:
         frames = np.zeros((10, 4, 6, 3), np.uint8)
-        with replace(make_result(), source=frames).reopen() as video:
+        with replace(left_and_right(), source=frames).reopen() as video:
             assert video.num_frames == 10

@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
+from helpers.results import result_of
 from videoseg_r1.errors import InvalidDocument, LimitExceeded, OutputExists, ShapeMismatch, SourceNotFound, UnknownName, UsageError
-from videoseg_r1.masks import MaskSpool, encode, read_mask
+from videoseg_r1.masks import encode, read_mask
 from videoseg_r1.output.reload import load_masks, read_run
-from videoseg_r1.output.result import SegmentationResult, Track
+from videoseg_r1.output.result import SegmentationResult
 from videoseg_r1.output.save import EXPORTS, frame_names, save
 from videoseg_r1.output.trace import Trace, TracedVideo
 from videoseg_r1.types import Cue, KeyframePick, Point, Reasoning, VideoInfo
@@ -38,14 +39,20 @@ def draw() -> tuple[np.ndarray, np.ndarray]:
 
 
 def result_for(source: Any, info: VideoInfo, masks: np.ndarray, times: tuple[float, ...] = TIMES) -> SegmentationResult:
-    spool = MaskSpool(masks.shape[1], (masks.shape[3], masks.shape[2]))
-    for i in reversed(range(len(masks))):
-        spool.put(i, masks[i], [0.5 + 0.05 * i] * masks.shape[1])
-    num, size = len(masks), (masks.shape[3], masks.shape[2])
+    """A result of masks (T, N, H, W), put last frame first, with a confidence that grows from frame to frame."""
+    num, num_objects, height, width = masks.shape
     pick = KeyframePick(num, (0, num - 1), num // 2, (0, num - 1), (0,))
     reasoning = Reasoning("Only the square is bright.", (Cue(None, (Point(20.0, 30.0),)),), 6, presence=0.75)
-    trace = Trace("0.1.0", "the <b>square</b>", "lite", 3, TracedVideo(Path(info.source).name, num, size), pick, reasoning)
-    return SegmentationResult(info, trace.query, num, size, pick, reasoning, Track.all_of(spool), times, trace, {"reason": 0.5}, source)
+    video = TracedVideo(Path(info.source).name, num, (width, height))
+    return result_of(
+        Trace("0.1.0", "the <b>square</b>", "lite", 3, video, pick, reasoning),
+        {i: masks[i] for i in reversed(range(num))},
+        confidence={i: (0.5 + 0.05 * i,) * num_objects for i in range(num)},
+        times=times,
+        info=info,
+        source=source,
+        timings_s={"reason": 0.5},
+    )
 
 
 @pytest.fixture
@@ -91,6 +98,7 @@ class TestVideos:
     def test_matte_is_the_union(self, result: SegmentationResult, tmp_path: Path) -> None:
         path = result.save(tmp_path / "out", ["matte"])["matte"]
         with open_video(path) as video:
+            assert video.num_frames == NUM
             for frame in video:
                 assert ((frame.rgb[..., 0] > 127) == result.mask(frame.index)).mean() > 0.99
 
@@ -266,7 +274,10 @@ class TestSaving:
         gold = np.stack([read_mask(masks / f"{18 + i:05d}.png")[None] == 1 for i in range(6)])
         saved = result_for(path, info, gold, times).save(tmp_path, ["matte", "card"])
         with open_video(saved["matte"]) as video:
+            assert video.num_frames == 6
             assert all(((frame.rgb[..., 0] > 127) == gold[frame.index, 0]).mean() > 0.995 for frame in video)
+        with Image.open(saved["card"]) as card:
+            assert card.width == 1600
 
 
 class TestReadingBack:
@@ -291,6 +302,7 @@ class TestReadingBack:
 
     def test_png_serves_where_rle_was_not_saved(self, result: SegmentationResult, tmp_path: Path) -> None:
         result.save(tmp_path / "run", ["png", "json"])
+        assert not (tmp_path / "run" / "masks.json").exists()
         back = read_run(tmp_path / "run")
         assert all((back.label_map(i) == result.label_map(i)).all() for i in range(NUM))
 

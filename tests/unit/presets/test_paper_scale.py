@@ -22,7 +22,6 @@ from videoseg_r1.models.weights import MODELS, ModelFile
 from videoseg_r1.output.trace import Trace
 from videoseg_r1.presets.table import load
 from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
-from videoseg_r1.xmem.checkpoint import random_state
 
 _RNG = np.random.default_rng(1)
 _FRAMES = np.clip(np.linspace(60, 180, 14)[:, None, None, None] + _RNG.integers(0, 60, (14, 48, 64, 3)), 0, 255).astype(np.uint8)
@@ -30,22 +29,24 @@ _QWEN25, _QWEN3 = "qwen2.5-vl-3b", "qwen3-vl-2b"
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory, tiny_weights):
+def weights(tmp_path_factory, tiny_weights, xmem_state):
     """The folder that $VIDEOSEG_MODELS names, filled."""
     root = tmp_path_factory.mktemp("models")
     tiny_vlm.make_checkpoint(root / _QWEN25, "qwen2_5_vl")
     tiny_vlm.make_checkpoint(root / _QWEN3, "qwen3_vl")
     (root / "sam2.1-large").symlink_to(tiny_weights("sam2"))
     (root / "xmem").mkdir()
-    save_file({key: value.contiguous() for key, value in random_state().items()}, root / "xmem" / "XMem.safetensors")
+    save_file({key: value.contiguous() for key, value in xmem_state.items()}, root / "xmem" / "XMem.safetensors")
     (root / "xmem" / "XMem.pth").write_bytes(b"converted already")
     return root
+
+
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
 
 
 @pytest.fixture(autouse=True)
 def _here(weights, monkeypatch):
     monkeypatch.setenv("VIDEOSEG_MODELS", str(weights))
-    monkeypatch.setattr("videoseg_r1.models.devices.gc.collect", lambda: None)
     for name in (_QWEN25, _QWEN3, "sam2.1-large", "xmem"):
         files = ("XMem.pth",) if name == "xmem" else ("config.json", "model.safetensors")
         monkeypatch.setitem(MODELS, name, replace(MODELS[name], files=tuple(ModelFile(file) for file in files)))

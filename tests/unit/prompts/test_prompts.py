@@ -8,6 +8,7 @@ import logging
 
 import pytest
 
+from helpers.replies import reply
 from videoseg_r1.errors import InvalidConfig, InvalidPrompt, InvalidQuery
 from videoseg_r1.prompts import (
     CANONICAL,
@@ -33,11 +34,6 @@ from videoseg_r1.types import Box, Cue, Point, Reasoning
 SIZE = (840, 840)
 OBJECT = {"bbox_2d": [10, 20, 110, 220], "point_2d": [60, 120], "neg_point_2d": [130, 120]}
 CUE = Cue(Box(10, 20, 110, 220), (Point(60, 120),), (Point(130, 120),))
-
-
-def reply(answer: object, thinking: str = "The dog is on the left.") -> str:
-    body = answer if isinstance(answer, str) else json.dumps(answer)
-    return f"<think>{thinking}</think>\n<answer>{body}</answer>"
 
 
 def read(text: str, **options: object) -> Reasoning:

@@ -8,24 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.replies import GRID, corner_mask, truth_with
 from videoseg_r1.errors import InvalidDocument, ShapeMismatch
 from videoseg_r1.masks import decode, encode
 from videoseg_r1.masks.geometry import iou
 from videoseg_r1.rewards import Truth, keyframe_quality, temporal_iou, truth_of
-from videoseg_r1.types import BoolMask, Box, Point
+from videoseg_r1.types import Box, Point
 
-SIDE = 840
-
-
-def rectangle(x1: int, y1: int, x2: int, y2: int) -> BoolMask:
-    """Return a mask whose extreme pixels are these."""
-    mask = np.zeros((SIDE, SIDE), bool)
-    mask[y1 : y2 + 1, x1 : x2 + 1] = True
-    return mask
-
-
-LEFT, RIGHT = rectangle(100, 100, 299, 299), rectangle(500, 400, 699, 599)
-ONE, TWO, NONE = truth_of(LEFT[None]), truth_of(np.stack([LEFT, RIGHT])), truth_of(LEFT[None][:0])
+LEFT, RIGHT = corner_mask(100, 100, 299, 299), corner_mask(500, 400, 699, 599)
+ONE, TWO, NONE = truth_with((100, 100, 299, 299)), truth_with((100, 100, 299, 299), (500, 400, 699, 599)), truth_with()
 
 
 def test_boxes_and_points_of_a_mask_are_scaled_and_rounded_half_up() -> None:
@@ -39,12 +30,12 @@ def test_boxes_and_points_of_a_mask_are_scaled_and_rounded_half_up() -> None:
     assert made.points[1] == Point(835, 826)
     assert made.budget == 48
     union = decode(made.mask)
-    assert union.shape == (SIDE, SIDE)
+    assert union.shape == (GRID, GRID)
     assert union[140:434, 105:278].sum() == 294 * 173 == union.sum() - union[826:, 834:].sum()
 
 
 def test_the_peak_lies_on_a_concave_mask_and_the_centroid_need_not() -> None:
-    ring = rectangle(100, 100, 500, 500) & ~rectangle(150, 150, 500, 450)
+    ring = corner_mask(100, 100, 500, 500) & ~corner_mask(150, 150, 500, 450)
     peak, centroid = (truth_of(ring[None], point=kind).points[0] for kind in ("peak", "centroid"))
     rows, columns = np.nonzero(ring)
     assert ring[int(peak.y), int(peak.x)]
@@ -54,7 +45,7 @@ def test_the_peak_lies_on_a_concave_mask_and_the_centroid_need_not() -> None:
 
 
 def test_a_target_that_is_not_to_be_seen_is_left_out() -> None:
-    made = truth_of(np.stack([np.zeros((SIDE, SIDE), bool), LEFT]))
+    made = truth_of(np.stack([np.zeros((GRID, GRID), bool), LEFT]))
     assert made == ONE
     assert NONE.boxes == NONE.points == ()
     assert not decode(NONE.mask).any()
@@ -92,7 +83,7 @@ def test_masks_of_another_shape_make_no_truth(shape: tuple[int, ...]) -> None:
 
 
 def beside(x: float, y: float, *corners: int) -> bool:
-    return truth_of(rectangle(*corners)[None]).is_beside(Point(x, y))
+    return truth_of(corner_mask(*corners)[None]).is_beside(Point(x, y))
 
 
 def test_a_point_is_rounded_half_up_and_must_be_in_the_frame() -> None:

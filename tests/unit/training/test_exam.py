@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from helpers.tiny_learners import make_llama
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.prompts import CANONICAL, format_reply
 from videoseg_r1.rewards import DEFAULT, truth_of
@@ -18,9 +17,14 @@ from videoseg_r1.types import Box, Cue
 
 
 @pytest.fixture(scope="module")
-def learner(tmp_path_factory):
-    folder = make_llama(tmp_path_factory.mktemp("llama"))
-    return load_learner(load_recipe("lite", [f"model.source={folder}", "sft.method=full"]))
+def learner(llama):
+    return load_learner(load_recipe("lite", [f"model.source={llama}", "sft.method=full"]))
+
+
+@pytest.fixture
+def short_answers(monkeypatch):
+    """Answers are cut off after eight tokens: a network with random weights does not end them."""
+    monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
 
 
 def _several():
@@ -88,11 +92,10 @@ def test_the_masks_of_a_question_are_built_once_for_all_marks(monkeypatch):
     assert not exam.mark(sample, "no idea", DEFAULT, 0).success
 
 
-def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatch):
-    monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
+def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, short_answers, monkeypatch):
     asked = []
-    drawn = exam._drawn
-    monkeypatch.setattr(exam, "_drawn", lambda who, prompts, draws: asked.append(list(prompts)) or drawn(who, prompts, draws))
+    answered = exam.answers
+    monkeypatch.setattr(exam, "answers", lambda who, prompts, draws: asked.append(prompts) or answered(who, prompts, draws))
     marks = exam.examine(learner, "val", 3, DEFAULT)
     assert len(marks) == 3
     assert all(0 <= mark.reward <= 8 for mark in marks)
@@ -104,8 +107,7 @@ def test_answers_are_marked_and_the_control_swaps_the_scenes(learner, monkeypatc
     assert [text.split("Sentence")[1] for text in straight] == [text.split("Sentence")[1] for text in control]
 
 
-def test_drawn_answers_come_question_by_question(learner, monkeypatch):
-    monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
+def test_drawn_answers_come_question_by_question(learner, short_answers, monkeypatch):
     monkeypatch.setattr(exam, "_AT_ONCE", 4)
     marks = exam.examine(learner, "val", 3, DEFAULT, draws=3)
     assert [mark.kind for mark in marks] == [kind for kind in KINDS_OF_QUERY[:3] for _ in range(3)]
@@ -115,7 +117,6 @@ def test_drawn_answers_come_question_by_question(learner, monkeypatch):
 
 
 def test_who_was_not_to_think_is_told_so(learner, monkeypatch):
-    monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
     asked = []
     monkeypatch.setattr(exam, "answers", lambda _learner, prompts, _draws: asked.extend(prompts) or [""] * len(prompts))
     exam.examine(learner, "val", 2, DEFAULT)
@@ -129,11 +130,10 @@ def test_an_answer_alone_has_no_thinking_tokens(learner, monkeypatch):
     assert exam.examine(learner, "val", 1, replace(DEFAULT, thinking=False))[0].num_think_tokens == 0
 
 
-def test_greedy_answers_do_not_depend_on_what_is_answered_with_them(learner, monkeypatch):
-    monkeypatch.setattr(exam, "_MAX_TOKENS", 8)
+def test_greedy_answers_do_not_depend_on_what_is_answered_with_them(learner, short_answers):
     samples = [draw_world_sample(seed, "val") for seed in range(3)]
     prompts = [exam.reasoning_prompt(sample.transcript, sample.query.text) for sample in samples]
-    assert exam._drawn(learner, prompts, 0) == [exam._drawn(learner, [prompt], 0)[0] for prompt in prompts]
+    assert exam.answers(learner, prompts) == [exam.answers(learner, [prompt])[0] for prompt in prompts]
 
 
 def test_means_are_taken_over_all_and_by_kind():

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from helpers.tiny_learners import draw_clips
 from videoseg_r1.chat.families import family_of
 from videoseg_r1.datasets.ref_youtube_vos import load_ref_youtube_vos
 from videoseg_r1.datasets.training import training_sources
@@ -19,11 +18,6 @@ from videoseg_r1.rewards import Truth, score
 from videoseg_r1.training.examples import ClipExamples, Example, WorldExamples, examples_of, first_scene, rows, scene_questions, scene_rows
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.types import Box
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_clips(tmp_path_factory.mktemp("clips"))
 
 
 def test_a_number_stands_for_one_example() -> None:
@@ -47,7 +41,8 @@ def _said(example: Example) -> list[object]:
 
 
 def test_every_so_many_questions_are_about_what_perception_sees_of_the_scene_as_a_video() -> None:
-    plain, seen = WorldExamples(4, first=50), WorldExamples(4, first=50, seen_every=4)
+    plain, examples = WorldExamples(4, first=50), WorldExamples(4, first=50, seen_every=4)
+    seen = [examples[number] for number in range(4)]
 
     assert [_said(plain[number]) == _said(seen[number]) for number in range(4)] == [True, True, True, False]
     (transcript, sentence), known = (str(seen[3].messages[-1].parts[0]).split("\nSentence: "), str(plain[3].messages[-1].parts[0]))

@@ -102,6 +102,7 @@ def test_random_access_and_reverse_equal_a_pass_from_the_start(entry: dict[str, 
         backwards = list(video.frames(reverse=True))
     with open_video(shared_data / "odd_videos" / entry["file"]) as video:
         one_by_one = [video.read([index])[0] for index in order]
+    assert frames
     for index, frame in zip(order, one_by_one, strict=True):
         assert frame.index == index
         np.testing.assert_array_equal(frame.rgb, frames[index].rgb)

@@ -12,19 +12,11 @@ import pytest
 from PIL import Image
 
 import videoseg_r1.video.file
+from helpers.pictures import painted
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InvalidConfig, NoVideoStream, ShapeMismatch, SourceNotFound, UnsupportedSource, UsageError
 from videoseg_r1.types import RgbImage
 from videoseg_r1.video import Video, open_video, write_video
-
-
-def painted(num_frames: int = 6, width: int = 64, height: int = 48) -> RgbImage:
-    """(T, H, W, 3): every frame has another colour, and its right half is darker."""
-    frames = np.zeros((num_frames, height, width, 3), np.uint8)
-    for index in range(num_frames):
-        frames[index] = (40 + 7 * index % 200, 90, 200 - 5 * index % 200)
-    frames[:, :, width // 2 :] //= 2
-    return frames
 
 
 def noisy(num_frames: int, width: int = 64, height: int = 48) -> RgbImage:

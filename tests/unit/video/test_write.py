@@ -10,6 +10,8 @@ import av
 import numpy as np
 import pytest
 
+from helpers.pictures import painted
+from helpers.places import names_in
 from videoseg_r1.errors import (
     InvalidConfig,
     NoVideoStream,
@@ -22,18 +24,6 @@ from videoseg_r1.errors import (
 )
 from videoseg_r1.types import RgbImage
 from videoseg_r1.video import VideoWriter, open_video, write_video
-
-
-def painted(num_frames: int = 5, width: int = 64, height: int = 48) -> RgbImage:
-    frames = np.zeros((num_frames, height, width, 3), np.uint8)
-    for index in range(num_frames):
-        frames[index] = (30 + 40 * index % 200, 120, 220 - 30 * index % 200)
-    frames[:, : height // 2] //= 3
-    return frames
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def with_alpha(frames: RgbImage) -> np.ndarray:
@@ -79,10 +69,10 @@ def loud_from_s(path: Path) -> float:
 
 
 def test_h264_comes_back_and_is_made_for_browsers(tmp_path: Path) -> None:
-    assert write_video(tmp_path / "a.mp4", painted(), fps=12) == ()
+    assert write_video(tmp_path / "a.mp4", painted(5), fps=12) == ()
     with open_video(tmp_path / "a.mp4") as video:
         assert (video.info.codec, video.info.fps, video.num_frames) == ("h264", 12.0, 5)
-        for frame, wanted in zip(video, painted(), strict=True):
+        for frame, wanted in zip(video, painted(5), strict=True):
             assert np.abs(frame.rgb.astype(int) - wanted).mean() < 3
     data = (tmp_path / "a.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
@@ -179,8 +169,8 @@ class TestSound:
         assert not open_video(tmp_path / "out.webm").info.has_audio
 
     def test_a_silent_source_needs_no_note(self, tmp_path: Path) -> None:
-        write_video(tmp_path / "silent.mp4", painted())
-        assert write_video(tmp_path / "out.mp4", painted(), audio_from=tmp_path / "silent.mp4") == ()
+        write_video(tmp_path / "silent.mp4", painted(5))
+        assert write_video(tmp_path / "out.mp4", painted(5), audio_from=tmp_path / "silent.mp4") == ()
 
     def test_a_missing_source_is_an_error_before_anything_is_written(self, tmp_path: Path) -> None:
         with pytest.raises(SourceNotFound):
@@ -192,22 +182,22 @@ class TestFileIsWholeOrNotThere:
         path = tmp_path / "a.mp4"
         path.write_bytes(b"precious")
         with pytest.raises(OutputExists):
-            write_video(path, painted())
+            write_video(path, painted(5))
         assert path.read_bytes() == b"precious"
-        write_video(path, painted(), overwrite=True)
+        write_video(path, painted(5), overwrite=True)
         assert open_video(path).num_frames == 5
         assert names_in(tmp_path) == ["a.mp4"]
 
     def test_it_appears_only_when_it_is_complete(self, tmp_path: Path) -> None:
         with VideoWriter(tmp_path / "a.mp4") as writer:
-            for rgb in painted():
+            for rgb in painted(5):
                 writer.write(rgb)
                 assert not (tmp_path / "a.mp4").exists()
         assert names_in(tmp_path) == ["a.mp4"]
 
     def test_a_failing_source_leaves_nothing(self, tmp_path: Path) -> None:
         def frames() -> Iterator[RgbImage]:
-            yield from painted()
+            yield from painted(5)
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -246,12 +236,12 @@ class TestFileIsWholeOrNotThere:
     )
     def test_times_must_fit_the_frames(self, tmp_path: Path, times: list[float], error: type[Exception]) -> None:
         with pytest.raises(error):
-            write_video(tmp_path / "a.mp4", painted(), times=times)
+            write_video(tmp_path / "a.mp4", painted(5), times=times)
         assert names_in(tmp_path) == []
 
     def test_a_folder_that_is_missing_is_an_output_error(self, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="nowhere"):
-            write_video(tmp_path / "nowhere" / "a.mp4", painted())
+            write_video(tmp_path / "nowhere" / "a.mp4", painted(5))
 
 
 def test_options_are_checked(tmp_path: Path) -> None:
@@ -287,6 +277,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 def test_drawn_videos_have_the_masks_they_show(drawn_video: Callable[..., object]) -> None:
     drawn = drawn_video(num_frames=6)
     with open_video(drawn.path) as video:  # pyright: ignore[reportAttributeAccessIssue]
+        assert video.num_frames == 6
         for frame in video:
             mask = drawn.masks[frame.index]  # pyright: ignore[reportAttributeAccessIssue]
             assert frame.rgb[mask].mean(axis=0) == pytest.approx((220, 40, 40), abs=20)

@@ -10,17 +10,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from helpers.hostile import Evil
+from helpers.places import names_in
 from videoseg_r1.errors import InvalidConfig, ModelError, WeightsMissing
 from videoseg_r1.xmem import XMem
-from videoseg_r1.xmem.checkpoint import expected_shapes, random_state, read_checkpoint
+from videoseg_r1.xmem.checkpoint import expected_shapes, read_checkpoint
 
 _STEM = "value_encoder.conv1.weight"
 
 
-@pytest.fixture(scope="module")
-def state():
-    """A checkpoint of random numbers; tests change copies of it."""
-    return random_state()
+@pytest.fixture
+def state(xmem_state):
+    """A checkpoint of random numbers that the test may change."""
+    return dict(xmem_state)
 
 
 def test_names_and_shapes_are_the_official_ones(shared_data):
@@ -81,30 +83,25 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         XMem.from_checkpoint(tmp_path / "XMem.pth")
 
 
-class _Evil:
-    def __reduce__(self):
-        return (print, ("this ran",))
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("code.pth", pickle.dumps({"decoder.pred.bias": _Evil()})),
-        ("old_code.pth", pickle.dumps({"decoder.pred.bias": _Evil()}, protocol=2)),
-        ("text.pth", b"<!DOCTYPE html>"),
-        ("empty.pth", b""),
-        ("text.safetensors", b"<!DOCTYPE html>" * 10),
-        ("empty.safetensors", b""),
+        ("code.pth", lambda evil: pickle.dumps({"decoder.pred.bias": evil})),
+        ("old_code.pth", lambda evil: pickle.dumps({"decoder.pred.bias": evil}, protocol=2)),
+        ("text.pth", lambda _: b"<!DOCTYPE html>"),
+        ("empty.pth", lambda _: b""),
+        ("text.safetensors", lambda _: b"<!DOCTYPE html>" * 10),
+        ("empty.safetensors", lambda _: b""),
     ],
     ids=["code", "old code", "text", "empty", "safetensors text", "safetensors empty"],
 )
-def test_files_that_are_no_checkpoint_are_refused_and_run_nothing(tmp_path, capsys, name, content):
+def test_files_that_are_no_checkpoint_are_refused_and_run_nothing(tmp_path, name, content):
     path = tmp_path / name
-    path.write_bytes(content)
+    path.write_bytes(content(Evil(tmp_path / "canary")))
     with pytest.raises(ModelError, match=name) as caught:
         read_checkpoint(path)
     assert caught.value.why
-    assert "this ran" not in capsys.readouterr().out
+    assert names_in(tmp_path) == [name]  # and no canary
 
 
 def test_a_cut_off_file_is_refused(state, tmp_path):

@@ -7,20 +7,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from helpers.tiny_xmem import SMALL
 from videoseg_r1.errors import InvalidConfig, InvalidDocument, InvalidPrompt, ShapeMismatch
 from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
 from videoseg_r1.xmem.checkpoint import random_state
 from videoseg_r1.xmem.network import with_background
 
 _SIZE = (51, 70)
-_SMALL = XMemConfig(
-    mem_every=2, min_mid_term_frames=2, max_mid_term_frames=3, num_prototypes=6, max_long_term_elements=12, top_k=8, max_given_frames=3
-)
 
 
 @pytest.fixture(scope="module")
-def network():
-    return XMem.from_checkpoint(random_state())
+def network(xmem_network):
+    return xmem_network
 
 
 def _frames(count, seed=0):
@@ -36,7 +34,7 @@ def _mask(x, width=20):
 
 
 def test_the_result_is_probabilities_of_the_frames_own_size(network):
-    core = InferenceCore(network, _SMALL)
+    core = InferenceCore(network, SMALL)
     frames = _frames(3)
     first = core.step(frames[0], _mask(5), [7])
     assert first.shape == (2, *_SIZE)
@@ -51,7 +49,7 @@ def test_the_result_is_probabilities_of_the_frames_own_size(network):
 
 def test_an_object_that_comes_late_leaves_the_others_as_they_were_predicted(network):
     frames = _frames(6)
-    alone, both = InferenceCore(network, _SMALL), InferenceCore(network, _SMALL)
+    alone, both = InferenceCore(network, SMALL), InferenceCore(network, SMALL)
     for core in (alone, both):
         core.step(frames[0], _mask(5), [3])
         core.step(frames[1])
@@ -68,7 +66,7 @@ def test_an_object_that_comes_late_leaves_the_others_as_they_were_predicted(netw
 
 def test_a_known_object_is_corrected(network):
     frames = _frames(3)
-    core = InferenceCore(network, _SMALL)
+    core = InferenceCore(network, SMALL)
     core.step(frames[0], np.concatenate([_mask(5), _mask(45)]), [1, 2])
     core.step(frames[1])
     fixed = core.step(frames[2], _mask(30, 10), [2])
@@ -81,12 +79,12 @@ def test_a_known_object_is_corrected(network):
 def test_arrays_that_may_not_be_written_are_taken(network):
     frame, mask = _frames(1)[0].numpy(), _mask(5)
     frame.flags.writeable = mask.flags.writeable = False
-    assert InferenceCore(network, _SMALL).step(frame, mask).shape == (2, *_SIZE)
+    assert InferenceCore(network, SMALL).step(frame, mask).shape == (2, *_SIZE)
 
 
 def test_a_deleted_object_is_gone_and_may_come_back(network):
     frames = _frames(8)
-    core = InferenceCore(network, _SMALL)
+    core = InferenceCore(network, SMALL)
     core.step(frames[0], np.concatenate([_mask(5), _mask(45)]), [1, 2])
     core.step(frames[1])
     core.delete([1])
@@ -105,7 +103,7 @@ def test_a_deleted_object_is_gone_and_may_come_back(network):
 
 
 def test_an_object_that_is_nowhere_is_lost(network):
-    core = InferenceCore(network, _SMALL)
+    core = InferenceCore(network, SMALL)
     core.step(_frames(1)[0], np.concatenate([_mask(5), np.zeros((1, *_SIZE), bool)]), [4, 9])
     assert core.confidence[0] > 0.99
     assert core.confidence[1] == 0
@@ -113,7 +111,7 @@ def test_an_object_that_is_nowhere_is_lost(network):
 
 
 def test_memory_is_bounded_with_many_given_frames_and_late_objects(network):
-    core = InferenceCore(network, _SMALL)
+    core = InferenceCore(network, SMALL)
     for index, frame in enumerate(_frames(18)):
         given = (_mask(2 * index % 40), [1 + index // 6]) if index % 3 == 0 else (None, None)
         core.step(frame, *given)
@@ -125,7 +123,7 @@ def test_memory_is_bounded_with_many_given_frames_and_late_objects(network):
 
 def test_a_restored_run_goes_on_as_the_saved_one(network, tmp_path):
     frames = _frames(12)
-    one, other = InferenceCore(network, _SMALL), InferenceCore(network, _SMALL)
+    one, other = InferenceCore(network, SMALL), InferenceCore(network, SMALL)
     one.step(frames[0], _mask(5), [5])
     one.step(frames[1], _mask(45), [2])
     for frame in frames[2:7]:
@@ -140,11 +138,11 @@ def test_a_restored_run_goes_on_as_the_saved_one(network, tmp_path):
 
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(network):
     frames = _frames(3)
-    core = InferenceCore(network, _SMALL)
+    core = InferenceCore(network, SMALL)
     core.step(frames[0], _mask(5), [5])
     before = core.state()
     with pytest.raises(InvalidConfig, match="mem_every"):
-        core.load_state(InferenceCore(network, XMemConfig(**(_as_dict(_SMALL) | {"mem_every": 9}))).state())
+        core.load_state(InferenceCore(network, XMemConfig(**(_as_dict(SMALL) | {"mem_every": 9}))).state())
     hole = {name: value for name, value in before.items() if name != "sensory"}
     with pytest.raises(InvalidDocument, match="sensory"):
         core.load_state(hole)
@@ -178,7 +176,7 @@ def test_the_sensory_state_is_renewed_as_often_as_asked(network, every):
 
 
 def test_what_is_wrong_with_a_call_is_named(network):
-    core = InferenceCore(network, _SMALL)
+    core = InferenceCore(network, SMALL)
     frame = _frames(1)[0]
     with pytest.raises(InvalidPrompt, match="first frame"):
         core.step(frame)
@@ -209,7 +207,7 @@ def test_bfloat16_runs_and_stays_near_float32():
     frames = _frames(3)
     results = []
     for dtype in (torch.float32, torch.bfloat16):
-        core = InferenceCore(XMem.from_checkpoint(state, dtype=dtype), _SMALL)
+        core = InferenceCore(XMem.from_checkpoint(state, dtype=dtype), SMALL)
         core.step(frames[0], _mask(5))
         results.append([core.step(frame) for frame in frames[1:]][-1])
     assert results[1].dtype == torch.float32

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.regions import region
 from videoseg_r1.errors import ModelError, WeightsMissing
 from videoseg_r1.lite.language.scoring import judge
 from videoseg_r1.lite.language.sentences import load_encoder, model_folder
@@ -14,24 +15,10 @@ from videoseg_r1.lite.language.transcript import describe, label_words, likely_c
 from videoseg_r1.lite.language.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
 from videoseg_r1.lite.language.words import noun_phrase, understand
 from videoseg_r1.lite.perception import saliency as saliency_module
-from videoseg_r1.lite.perception.regions import PALETTE, Region, colour_fractions, colour_map, components, relative_velocity, touches_border
+from videoseg_r1.lite.perception.regions import PALETTE, colour_fractions, colour_map, components, relative_velocity
 from videoseg_r1.lite.perception.saliency import load_saliency
 from videoseg_r1.lite.perception.scene import map_size
 from videoseg_r1.lite.perception.tracks import Track, follow, likeness
-from videoseg_r1.types import Box
-
-
-def region(index=0, name="golden retriever", center=(0.5, 0.5), half=(0.1, 0.1), colour="tan", velocity=(0.0, 0.0), confidence=0.9):
-    mask = np.zeros((90, 160), bool)
-    x, y = round(center[0] * 160), round(center[1] * 90)
-    dx, dy = round(half[0] * 160), round(half[1] * 90)
-    mask[max(0, y - dy) : y + dy, max(0, x - dx) : x + dx] = True
-    classes = np.full(NUM_CLASSES, 0.1 / NUM_CLASSES, np.float32)
-    classes[class_names().index(name)] += 0.9
-    colours = np.zeros(len(PALETTE), np.float32)
-    colours[PALETTE.index(colour)] = 1
-    box = Box(4.0 * (x - dx), 4.0 * (y - dy), 4.0 * (x + dx), 4.0 * (y + dy))
-    return Region(index, mask, box, center, float(mask.mean()), confidence, classes, colours, velocity, touches_border(mask))
 
 
 def best(text, *regions):

@@ -7,22 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from videoseg_r1.lite.perception.regions import PALETTE, Region
+from helpers.regions import region
 from videoseg_r1.lite.perception.scene import Scene
 from videoseg_r1.lite.perception.seed_frames import best_views, cue_of, view_quality
 from videoseg_r1.lite.perception.tracks import Track
-from videoseg_r1.types import Box
 from videoseg_r1.video import open_video
 
 WIDTH, HEIGHT, FRAMES = 160, 96, 20
 
 
-def region(index: int, confidence: float = 0.9, left: int = 20) -> Region:
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    mask[40:70, left : left + 30] = True
-    flat = np.full(1000, 0.001, np.float32)
-    box, center = Box(left, 40, left + 30, 70), ((left + 15) / WIDTH, 55 / HEIGHT)
-    return Region(index, mask, box, center, 0.06, confidence, flat, np.zeros(len(PALETTE), np.float32), (0.0, 0.0), cut=False)
+def seen_at(index, confidence=0.9, left=20):
+    """A square of 30 pixels in rows 40 to 69."""
+    center, half = ((left + 15) / WIDTH, 55 / HEIGHT), (15 / WIDTH, 15 / HEIGHT)
+    return region(index, center=center, half=half, confidence=confidence, grid=(WIDTH, HEIGHT), scale=1)
 
 
 class Segmenter:
@@ -46,7 +43,7 @@ def seen(monkeypatch):
     monkeypatch.setattr(Scene, "unchanged", lambda self, region, others: 0.0)
 
     def chosen(segmenter, *things):
-        tracks = [Track({n: region(n, value, 20 + 60 * k) for n, value in thing.items()}) for k, thing in enumerate(things)]
+        tracks = [Track({n: seen_at(n, value, 20 + 60 * k) for n, value in thing.items()}) for k, thing in enumerate(things)]
         scans = {n: tuple(track.regions[n] for track in tracks if n in track.regions) for n in range(FRAMES)}
         with open_video(np.zeros((FRAMES, HEIGHT, WIDTH, 3), np.uint8)) as video:
             return best_views(video, Scene(video), scans, tracks, [(0, 9), (10, 19)], segmenter)
@@ -81,7 +78,7 @@ def test_of_several_things_the_one_that_is_seen_worst_counts(seen):
 
 
 def test_better_views_are_larger_clearer_and_whole():
-    good = region(3)
+    good = seen_at(3)
     assert view_quality(good, 0.5, 0.0) > view_quality(replace(good, area=0.03), 0.5, 0.0)
     assert view_quality(good, 0.5, 0.0) > view_quality(replace(good, cut=True), 0.5, 0.0)
     assert view_quality(good, 0.5, 0.0) > view_quality(good, 0.5, 0.2)
@@ -89,6 +86,6 @@ def test_better_views_are_larger_clearer_and_whole():
 
 
 def test_a_cue_has_a_point_on_the_thing_and_one_beside_it():
-    cue = cue_of(region(3), (2 * WIDTH, 2 * HEIGHT))
+    cue = cue_of(seen_at(3), (2 * WIDTH, 2 * HEIGHT))
     assert 40 <= cue.points[0].x < 100
     assert not (40 <= cue.neg_points[0].x < 100 and 80 <= cue.neg_points[0].y < 140)

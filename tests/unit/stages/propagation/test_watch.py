@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from helpers.shapes import square
 from videoseg_r1.stages.propagation.watch import Watch
 from videoseg_r1.video import open_video
 
@@ -24,10 +25,8 @@ def _pan(scene, step, count):
     return [scene[: _SIZE[0], t * step : t * step + _SIZE[1]] for t in range(count)]
 
 
-def _square(x=40, y=20, side=20):
-    mask = np.zeros((1, *_SIZE), bool)
-    mask[0, y : y + side, x : x + side] = True
-    return mask
+def _object(x=40, y=20, side=20):
+    return square(_SIZE[::-1], x, y, side)[None]
 
 
 def _watch(frames, masks, confidence=None, direction="forwards", given=()):
@@ -43,18 +42,18 @@ def _watch(frames, masks, confidence=None, direction="forwards", given=()):
 @pytest.mark.parametrize("direction", ["forwards", "backwards"])
 def test_a_cut_is_dated_by_the_first_frame_after_it_whichever_way_time_runs(direction):
     frames = _pan(_scene(1, (1, 0.4, 0.3)), 2, 8) + _pan(_scene(2, (0.3, 0.6, 1)), 2, 8)
-    assert _watch(frames, [_square()] * 16, direction=direction) == [("cut", 8, None)]
+    assert _watch(frames, [_object()] * 16, direction=direction) == [("cut", 8, None)]
 
 
 @pytest.mark.parametrize("step", [0, 4, 12])
 def test_a_pan_is_no_cut(step):
-    assert _watch(_pan(_scene(3), step, 10), [_square()] * 10) == []
+    assert _watch(_pan(_scene(3), step, 10), [_object()] * 10) == []
 
 
 def test_a_flash_of_light_is_no_cut():
     frames = _pan(_scene(3), 1, 10)
     frames[5] = np.clip(frames[5].astype(int) + 60, 0, 255).astype(np.uint8)
-    assert _watch(frames, [_square()] * 10) == []
+    assert _watch(frames, [_object()] * 10) == []
 
 
 @pytest.mark.parametrize("name", ["breakdance", "camel", "dog", "soapbox"])
@@ -68,26 +67,26 @@ def test_no_cut_is_seen_in_real_clips_that_have_none(shared_data, name):
 
 def test_a_lost_object_and_its_return_are_told_once_each():
     gone = np.zeros((1, *_SIZE), bool)
-    masks = [_square(), _square(42), gone, gone, gone, _square(50), _square(52)]
+    masks = [_object(), _object(42), gone, gone, gone, _object(50), _object(52)]
     assert _watch(_pan(_scene(4), 1, 7), masks) == [("lost", 2, 0), ("found", 5, 0)]
 
 
 def test_a_mask_that_jumps_or_bursts_is_a_drift():
-    still = [_square(10)] * 3
-    assert _watch(_pan(_scene(4), 1, 4), [*still, _square(100)]) == [("drift", 3, 0)]
-    assert _watch(_pan(_scene(4), 1, 4), [*still, _square(10, 5, 60)]) == [("drift", 3, 0)]
-    assert _watch(_pan(_scene(4), 1, 4), [*still, _square(22)]) == []
+    still = [_object(10)] * 3
+    assert _watch(_pan(_scene(4), 1, 4), [*still, _object(100)]) == [("drift", 3, 0)]
+    assert _watch(_pan(_scene(4), 1, 4), [*still, _object(10, 5, 60)]) == [("drift", 3, 0)]
+    assert _watch(_pan(_scene(4), 1, 4), [*still, _object(22)]) == []
 
 
 def test_low_confidence_is_a_drift_told_once_in_a_while():
-    events = _watch(_pan(_scene(5), 1, 20), [_square()] * 20, confidence=[1.0] * 3 + [0.3] * 17)
+    events = _watch(_pan(_scene(5), 1, 20), [_object()] * 20, confidence=[1.0] * 3 + [0.3] * 17)
     assert events == [("drift", 3, 0), ("drift", 15, 0)]
 
 
 def test_a_correction_by_the_user_is_no_drift():
-    assert _watch(_pan(_scene(5), 1, 4), [_square(10), _square(10), _square(100), _square(100)], given=(2,)) == []
+    assert _watch(_pan(_scene(5), 1, 4), [_object(10), _object(10), _object(100), _object(100)], given=(2,)) == []
 
 
 def test_behind_a_cut_an_object_may_be_elsewhere():
     frames = _pan(_scene(1, (1, 0.4, 0.3)), 2, 4) + _pan(_scene(2, (0.3, 0.6, 1)), 2, 4)
-    assert _watch(frames, [_square(10)] * 4 + [_square(100)] * 4) == [("cut", 4, None)]
+    assert _watch(frames, [_object(10)] * 4 + [_object(100)] * 4) == [("cut", 4, None)]

@@ -6,34 +6,28 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.tiny_xmem import SMALL
 from videoseg_r1.errors import ModelError, ResourceError, WeightsMissing
 from videoseg_r1.pipeline.segmenter import Stages, VideoSegmenter
 from videoseg_r1.stages.propagation.xmem import XMemEngine, XMemStepper, load_xmem_engine, normalised, xmem_propagator
 from videoseg_r1.video import open_video
-from videoseg_r1.xmem import XMemConfig
-from videoseg_r1.xmem.checkpoint import random_state
 
-_SMALL = XMemConfig(
-    mem_every=2, min_mid_term_frames=2, max_mid_term_frames=3, num_prototypes=6, max_long_term_elements=12, top_k=8, max_given_frames=3
-)
 _FRAMES = np.random.default_rng(0).integers(0, 255, (5, 50, 64, 3), dtype=np.uint8)
 _SEED = np.zeros((2, 50, 64), bool)
 _SEED[0, 5:30, 5:25] = _SEED[1, 5:30, 35:60] = True
 
 
-@pytest.fixture(scope="module")
-def state():
-    return random_state()
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
 
 
 @pytest.fixture
-def engine(state):
-    return XMemEngine(state)
+def engine(xmem_state):
+    return XMemEngine(dict(xmem_state))
 
 
 def test_every_frame_comes_once_from_the_middle(engine):
     with open_video(_FRAMES) as video:
-        found = {one.index: one for one in xmem_propagator(engine, _SMALL).run(video, {2: _SEED})}
+        found = {one.index: one for one in xmem_propagator(engine, SMALL).run(video, {2: _SEED})}
     assert sorted(found) == [0, 1, 2, 3, 4]
     np.testing.assert_array_equal(found[2].masks, _SEED)
     for one in found.values():
@@ -44,7 +38,7 @@ def test_every_frame_comes_once_from_the_middle(engine):
 
 
 def test_the_pipeline_carries_given_masks_on_xmem_and_replays_them(engine):
-    stages = Stages(None, None, None, lambda: xmem_propagator(engine, _SMALL))
+    stages = Stages(None, None, None, lambda: xmem_propagator(engine, SMALL))
     segmenter = VideoSegmenter(stages, "tiny")
     result = segmenter.propagate(_FRAMES, {2: _SEED})
     assert len(result.tracks) == 2
@@ -54,14 +48,16 @@ def test_the_pipeline_carries_given_masks_on_xmem_and_replays_them(engine):
     assert again.trace.to_json() == result.trace.to_json()
 
 
-def test_large_frames_are_worked_on_at_a_limited_size(state):
-    stepper = XMemStepper(XMemEngine(state, short_side=48), _SMALL)
+def test_large_frames_are_worked_on_at_a_limited_size(xmem_state, monkeypatch):
+    engine = XMemEngine(dict(xmem_state), short_side=48)
+    stepper = XMemStepper(engine, SMALL)
+    sizes = _run_out(monkeypatch, engine, 0)
     rgb = np.random.default_rng(0).integers(0, 255, (120, 190, 3), dtype=np.uint8)
     mask = np.zeros((1, 120, 190), bool)
     mask[0, 20:80, 30:100] = True
     np.testing.assert_array_equal(stepper.step(rgb, mask).masks, mask)
-    assert stepper._core._size == (48, 76)
     assert stepper.step(rgb).masks.shape == (1, 120, 190)
+    assert set(sizes) == {(12, 20)}  # 48 x 76 pixels, padded, at stride 4
 
 
 def test_pictures_are_normalised_as_for_imagenet():
@@ -83,15 +79,14 @@ def _run_out(monkeypatch, engine, times):
         return decode(self, features, *args, **kwargs)
 
     monkeypatch.setattr(network_class, "decode", decode_or_fail)
-    monkeypatch.setattr("videoseg_r1.models.devices.gc.collect", lambda: None)
     return sizes
 
 
 def test_when_memory_runs_out_it_goes_on_with_less_and_says_so(engine, monkeypatch):
-    stepper = XMemStepper(engine, _SMALL)
+    stepper = XMemStepper(engine, SMALL)
     stepper.step(_FRAMES[0], _SEED)
     expected = stepper.step(_FRAMES[1])
-    other = XMemStepper(engine, _SMALL)
+    other = XMemStepper(engine, SMALL)
     other.step(_FRAMES[0], _SEED)
     _run_out(monkeypatch, engine, 2)
     found = other.step(_FRAMES[1])
@@ -100,12 +95,12 @@ def test_when_memory_runs_out_it_goes_on_with_less_and_says_so(engine, monkeypat
     assert xmem_propagator(engine).notes == engine.notes
 
 
-def test_the_picture_gets_smaller_on_the_next_rung(state, monkeypatch):
-    engine = XMemEngine(state, short_side=96)
+def test_the_picture_gets_smaller_on_the_next_rung(xmem_state, monkeypatch):
+    engine = XMemEngine(dict(xmem_state), short_side=96)
     rgb = np.random.default_rng(0).integers(0, 255, (128, 160, 3), dtype=np.uint8)
     mask = np.zeros((1, 128, 160), bool)
     mask[0, 20:90, 30:100] = True
-    stepper = XMemStepper(engine, _SMALL)
+    stepper = XMemStepper(engine, SMALL)
     stepper.step(rgb, mask)
     sizes = _run_out(monkeypatch, engine, 3)
     assert stepper.step(rgb).masks.shape == (1, 128, 160)
@@ -114,7 +109,7 @@ def test_the_picture_gets_smaller_on_the_next_rung(state, monkeypatch):
 
 
 def test_when_no_rung_is_left_it_ends_with_a_named_error(engine, monkeypatch):
-    stepper = XMemStepper(engine, _SMALL)
+    stepper = XMemStepper(engine, SMALL)
     stepper.step(_FRAMES[0], _SEED)
     _run_out(monkeypatch, engine, 99)
     with pytest.raises(ResourceError, match="memory ran out in XMem"):
@@ -122,7 +117,7 @@ def test_when_no_rung_is_left_it_ends_with_a_named_error(engine, monkeypatch):
 
 
 def test_an_error_that_is_not_of_memory_is_not_hidden(engine, monkeypatch):
-    stepper = XMemStepper(engine, _SMALL)
+    stepper = XMemStepper(engine, SMALL)
     stepper.step(_FRAMES[0], _SEED)
     monkeypatch.setattr(type(engine.network), "decode", lambda *_args, **_kwargs: (_ for _ in ()).throw(RuntimeError("no kernel image")))
     with pytest.raises(RuntimeError, match="no kernel image"):
@@ -130,7 +125,7 @@ def test_an_error_that_is_not_of_memory_is_not_hidden(engine, monkeypatch):
 
 
 def test_numbers_that_are_not_finite_are_an_error_not_a_mask(engine, monkeypatch):
-    stepper = XMemStepper(engine, _SMALL)
+    stepper = XMemStepper(engine, SMALL)
     stepper.step(_FRAMES[0], _SEED)
     decode = type(engine.network).decode
 
@@ -143,19 +138,18 @@ def test_numbers_that_are_not_finite_are_an_error_not_a_mask(engine, monkeypatch
         stepper.step(_FRAMES[1])
 
 
-def test_the_official_file_is_converted_once_and_then_read_as_safetensors(state, tmp_path, monkeypatch):
-    monkeypatch.setenv("VIDEOSEG_MODELS", str(tmp_path))
+def test_the_official_file_is_converted_once_and_then_read_as_safetensors(xmem_state, models_folder):
     with pytest.raises(WeightsMissing, match=r"XMem\.pth"):
         load_xmem_engine("xmem", "cpu")
-    (tmp_path / "xmem").mkdir()
-    torch.save(state, tmp_path / "xmem" / "XMem.pth")
+    (models_folder / "xmem").mkdir(parents=True)
+    torch.save(dict(xmem_state), models_folder / "xmem" / "XMem.pth")
     engine = load_xmem_engine("xmem", "cpu")
-    assert (tmp_path / "xmem" / "XMem.safetensors").is_file()
-    (tmp_path / "xmem" / "XMem.pth").write_bytes(b"not looked at any more")
+    assert (models_folder / "xmem" / "XMem.safetensors").is_file()
+    (models_folder / "xmem" / "XMem.pth").write_bytes(b"not looked at any more")
     again = load_xmem_engine("xmem", "cpu")
     outputs = []
     for one in (engine, again):
-        stepper = XMemStepper(one, _SMALL)
+        stepper = XMemStepper(one, SMALL)
         stepper.step(_FRAMES[0], _SEED)
         outputs.append(stepper.step(_FRAMES[1]).masks)
     np.testing.assert_array_equal(*outputs)

@@ -25,10 +25,7 @@ _POINT = Cue(None, (Point(30, 30),))
 _CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def _no_garbage_collection(monkeypatch):
-    """It takes a second in a process as large as this one."""
-    monkeypatch.setattr("videoseg_r1.models.devices.gc.collect", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
 
 
 @pytest.fixture(params=["sam2", "edgetam"])
@@ -388,9 +385,8 @@ def test_the_settings_for_pictures_are_needed(copied):
         load_engine(copied, "image", "cpu")
 
 
-def test_weights_that_are_not_there_say_what_to_put_where(monkeypatch, tmp_path):
-    monkeypatch.setenv("VIDEOSEG_MODELS", str(tmp_path))
+def test_weights_that_are_not_there_say_what_to_put_where(models_folder):
     with pytest.raises(WeightsMissing, match=r"videoseg models pull sam2\.1-large") as caught:
         load_engine("sam2.1-large", "image")
-    assert str(tmp_path / "sam2.1-large" / "model.safetensors") in caught.value.fix
+    assert str(models_folder / "sam2.1-large" / "model.safetensors") in caught.value.fix
     assert caught.value.exit_code == 4

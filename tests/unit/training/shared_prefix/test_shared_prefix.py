@@ -10,8 +10,7 @@ import pytest
 import torch
 from trl import GRPOTrainer
 
-from helpers.tiny_learners import draw_clips, make_llama, picture_recipe, text_recipe
-from helpers.tiny_vlm import make_checkpoint
+from helpers.tiny_learners import draw_clips, picture_recipe, text_recipe
 from videoseg_r1.training import network
 from videoseg_r1.training.examples import examples_of, rows, scene_questions, scene_rows
 from videoseg_r1.training.network import LANGUAGE_LAYERS, load_learner
@@ -22,16 +21,6 @@ from videoseg_r1.training.trainers import grpo_stage, sft_stage
 
 GREEDY = 1e-6
 """A temperature at which the likeliest token is drawn."""
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_llama(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp("vlm") / "vlm", "qwen2_5_vl")
 
 
 def _padded(prompts: list[list[int]]) -> dict[str, torch.Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from helpers.tiny_learners import make_llama
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.shared_prefix.rollouts import compact, draw
@@ -16,9 +15,8 @@ NUM_EACH = (2, 3, 1)
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    folder = make_llama(tmp_path_factory.mktemp("llama"))
-    return load_learner(load_recipe("lite", [f"model.source={folder}", "sft.method=full"])).network.float().eval()
+def network(llama):
+    return load_learner(load_recipe("lite", [f"model.source={llama}", "sft.method=full"])).network.float().eval()
 
 
 def padded():
