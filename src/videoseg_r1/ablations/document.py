@@ -1,9 +1,9 @@
-"""The tables of the scale `lite`, made step by step: what is measured is kept in a folder, so that a run that was stopped goes on.
+"""The document of all tables, measured step by step: every result is kept in a folder, so that a run that was stopped can continue.
 
     OUT/values-NUM-CLIPS/NAME.json   what was measured, of so many questions and clips
     OUT/tables.md                    the tables
 
-Not here: what is measured (`text`, `masks`), the rest of docs/results.md.
+Not here: how it is measured (`text`, `masks`).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def write_tables(out: Path, root: Path | None, num: int, num_clips: int, progres
 
 
 def kept(folder: Path, name: str, kind: type[_T], measure: Callable[[], _T]) -> _T:
-    """Return what was measured under a name; it is measured now, if it was not.
+    """Return the result that is kept under a name; measure and keep it first, if it is not there.
 
     Raises: InvalidDocument: the file was changed. OutputError: it cannot be written.
     """
@@ -83,7 +83,7 @@ def kept(folder: Path, name: str, kind: type[_T], measure: Callable[[], _T]) -> 
 
 
 def _scores(values: Path, real: Sequence[Sample], num: int) -> dict[str, text.ReaderScores]:
-    """Return what the matcher and every reader that was trained got."""
+    """Return the scores of the matcher and of every reader whose weights are there."""
 
     @cache
     def cases() -> list[Case]:

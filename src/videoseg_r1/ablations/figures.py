@@ -1,4 +1,4 @@
-"""A mean with its confidence interval, and how both stand in a table."""
+"""Means with confidence intervals, and the rows of Markdown tables that show them. Not here: what is measured (`text`, `masks`)."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def figure(values: Sequence[float]) -> Figure:
 
 
 def difference(one: Sequence[float], other: Sequence[float]) -> Figure:
-    """Return by how much values are better than others of the same samples: the figure of the pairs' differences."""
+    """Return the mean of the paired differences `one` - `other`, values of the same samples, with its interval."""
     return figure([a - b for a, b in zip(one, other, strict=True)])
 
 
 def share_fewer(one: Sequence[float], other: Sequence[float]) -> Figure:
-    """Return by what share the mean of values is below that of others of the same samples: 0.3 is 30 % fewer."""
+    """Return by what share the mean of `one` is below that of `other`, values of the same samples: 0.3 is 30 % fewer."""
     pairs = np.asarray([one, other], np.float64)
     mean = _share(*pairs, axis=-1)
     if pairs.shape[1] < 2 or np.ptp(pairs, axis=1).max() == 0:

@@ -1,7 +1,7 @@
-"""Tables 5 and 6 in small: how the target frame is chosen, and what the segmenter is given, in masks.
+"""Tables 5 and 6 at small scale, measured in masks: how the target frame is chosen, and which parts of a cue the segmenter is given.
 
-Table 5 is asked of clips whose target is not to be seen all the time, where the frame matters. Table 6 looks at the seed mask in the
-target frame, before anything is carried. Not here: how well readers answer (`text`).
+Table 5 uses clips whose target is hidden for a while, where the choice of the frame matters. Table 6 scores the seed masks in the target
+frame, before propagation. Not here: how well readers answer (`text`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The readers that are compared: what ships, and what it is without one part of the method.
+"""The readers that are compared: the one that ships, and variants of it without one part of the method.
 
-All start from the same stage of examples. What each learned after it is in small files in `weights/ablations` of the repository, which
-the wheel does not have; a file that is not there is a row that was not trained, and the tables say so. Not here: training them
+All start from the weights after the same stage of examples. What each learned after that is in small files in `weights/ablations` of the
+repository, which the wheel does not have; where a file is missing, the tables say that the variant was not trained. Not here: training them
 (`tools/train_variants.py`).
 """
 
@@ -20,13 +20,13 @@ _SILENT = "reward.thinking=false"
 
 @dataclass(frozen=True)
 class AblationVariant:
-    """One reader.
+    """One row of the tables: a reader, and how it was trained.
 
     Attributes:
         name: in the tables.
         files: what it learned beyond the first stage, one after another, by name.
-        changes: of the recipe `lite`, by which its last file was made; none is what ships.
-        num_rewarded: steps of rewards after which it was taken, of the 80 of their schedule.
+        changes: changes of the recipe `lite` by which its last file was made; none for the reader that ships.
+        num_rewarded: number of GRPO steps after which the weights were taken, of the 80 of the schedule.
     """
 
     name: str

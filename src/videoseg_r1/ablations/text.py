@@ -1,4 +1,4 @@
-"""Tables 4 and 7 in small: readers of `lite` examined on the drawn world as text, and put to real clips.
+"""Tables 4 and 7 at small scale: readers of `lite` take the exam on the drawn world as text, and answer questions about real clips.
 
 The matcher, which is not trained, is the baseline: it sees the same things that the transcript tells the readers of. Not here: masks
 (`masks`), training.
@@ -26,7 +26,8 @@ from videoseg_r1.types import Box, Cue, Point, Reasoning
 
 BASELINE = "matcher, nothing taught"
 _PENALTY = (("RL with thinking", "RL without length penalty"), ("RL without non-repetition", "RL without both"))
-"""Readers that differ in the soft length penalty alone, the one with it first; the reward for not repeating shortens thoughts as well."""
+"""Pairs of readers that differ in the soft length penalty alone, the one with it first. The reward for not repeating shortens reasoning
+texts as well, so one pair is without it."""
 _SPLITS: tuple[Split, ...] = ("val", "ood")
 _TIERS: Mapping[str, Callable[[float], bool]] = {
     "easy": lambda value: value <= TIERS.easy,
@@ -37,11 +38,11 @@ _TIERS: Mapping[str, Callable[[float], bool]] = {
 
 @dataclass(frozen=True)
 class ReaderScores:
-    """What a reader got.
+    """The scores of a reader.
 
     Attributes:
-        world: marks of the answers on the world, by split.
-        clips: kind of the question and worth of the answer, for real clips.
+        world: marks of the answers to questions about the world, by split.
+        clips: kind of the question and box IoU of the answer, for real clips.
     """
 
     world: Mapping[str, tuple[Marks, ...]]
@@ -57,13 +58,13 @@ class ReaderScores:
 
 
 def baseline(num: int, cases: Sequence[Case]) -> ReaderScores:
-    """Return what the matcher gets on the questions that readers are asked. Its thoughts are none, so neither are its tokens."""
+    """Return the scores of the matcher on the questions that readers are asked. It has no reasoning text, so its tokens are 0."""
     world = {split: tuple(mark(sample, matched(sample), DEFAULT, 0) for sample in exam_questions(split, num)) for split in _SPLITS}
     return ReaderScores(world, tuple((case.sample.kind, case.worth(case.matched)) for case in cases))
 
 
 def scores_of(variant: AblationVariant, num: int, cases: Sequence[Case]) -> ReaderScores:
-    """Return what a reader gets. Raises: WeightsMissing, ModelError."""
+    """Return the scores of a reader. Raises: WeightsMissing, ModelError."""
     learner, reward = variant.load(), variant.recipe().reward
     prompts = [case.asked.messages if variant.thinking else without_thinking(case.asked.messages) for case in cases]
     replies = answers(learner, prompts) if prompts else []

@@ -12,10 +12,12 @@ import unicodedata
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from videoseg_r1.errors import OutputError, VideosegError
-from videoseg_r1.types import Progress
+
+if TYPE_CHECKING:
+    from videoseg_r1.types import Progress  # its module loads numpy, which `--help` does not need
 
 # they reorder what is read around them, so a name could pose as another
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -133,7 +133,7 @@ def _file_problems(root: Path, name: str, frames: list[str], size: tuple[int, in
                 if found != size:
                     yield wrong_size(path, found, size)
     if folder.is_dir():
-        # the video reader plays the whole folder, so one more frame would shift all masks
+        # the whole folder is opened as the video, so one more frame would shift all masks
         pictures = (p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
         extra = sorted(p for p in pictures if p.stem not in frames and not p.name.startswith("."))
         yield from (InvalidDocument("a frame that is not listed", where=str(path)) for path in extra)

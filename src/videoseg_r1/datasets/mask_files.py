@@ -1,4 +1,4 @@
-"""Strict readers of mask files: grey PNGs of one object, palette PNGs of several.
+"""Strict reading of mask files: grey PNGs of one object, palette PNGs of several.
 
 Sizes are read from the header alone; damage inside a file shows when its pixels are asked for. Not here: which file belongs to
 which frame (`true_masks`), masks of arbitrary pictures that a user gives (`videoseg_r1.masks.read_mask`).
@@ -89,7 +89,7 @@ def _read_palette(data: bytes, path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _decode_grey(data: bytes, path: Path) -> BoolMask:
-    # OpenCV refuses files with a wrong checksum or a missing end, and is the fastest reader at hand
+    # OpenCV refuses files with a wrong checksum or a missing end, and is the fastest decoder at hand
     grey: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if grey is None:
         raise InvalidDocument("damaged mask file", where=str(path))

@@ -24,7 +24,7 @@ GIVEN_MASK = "given-mask"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was found for a sample: (frame index, (H, W) bool) in any order, each frame at most once; frames may be missing."""
+    """The masks predicted for a sample: (frame index, (H, W) bool) in any order, each frame at most once; frames may be missing."""
 
     masks: Iterable[tuple[int, BoolMask]]
     target_frame: int | None = None
@@ -34,7 +34,7 @@ Predictor: TypeAlias = Callable[[Sample], Prediction]
 
 
 class Segmented(Protocol):
-    """The part of a `SegmentationResult` that is looked at here."""
+    """The part of a `SegmentationResult` that is needed here."""
 
     @property
     def num_frames(self) -> int: ...
@@ -58,8 +58,8 @@ class MaskPropagator(Protocol):
 def by_text(segmenter: TextSegmenter, seed: int = 0) -> Predictor:
     """Return a predictor that segments what the expression says.
 
-    A clip stays open for its next expression, so that a segmenter can use again what it learned of it; the seconds of a sample
-    are those it really took.
+    A clip stays open for its next expression, so that a segmenter can reuse what it computed for the clip; the seconds of a sample
+    are the time that the sample really took.
     """
     clips = _OpenClips()
 

@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All rows of an evaluation, and what was set for it."""
+    """All rows of an evaluation, and its settings."""
 
     rows: tuple[Row, ...]
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -82,8 +82,8 @@ class Report:
         """Return the report as plain data for JSON.
 
         Args:
-            control: the same predictor on `shuffle_text(samples)`: its scores come under `control`, and under `gap` what the
-                true text is better by.
+            control: the same predictor on `shuffle_text(samples)`. Its scores come under `control`, and the scores of the true
+                text less these under `gap`.
         """
         present = [row for row in self.rows if row.sample.target_present]
         absent = [row for row in self.rows if not row.sample.target_present]

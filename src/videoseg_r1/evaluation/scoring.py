@@ -45,10 +45,10 @@ def evaluate(
 
     Args:
         samples: what to score; those of one clip best one after the other.
-        predict: what is scored.
+        predict: makes the masks that are scored.
         bound: tolerance of F as a fraction of the image diagonal, or in whole pixels when >= 1.
-        settings: what the report should say about how it came about.
-        on_row: called after every sample, for progress.
+        settings: how the predictions were made, for the report.
+        on_row: called with the row of every sample, for progress.
     Returns: the report. A sample whose input the predictor cannot use (InputError, InvalidQuery) counts as empty masks and
         carries the error; errors that would hit all samples alike (models, memory, disk) are raised.
     Raises: InvalidDocument: the true masks are damaged. InvalidConfig: no such tolerance.
@@ -80,7 +80,7 @@ def score_png_folders(pred_dir: str | Path, gold_dir: str | Path, *, bound: floa
 
 
 class _Truths:
-    """True masks as they are needed for scoring; the latest stay packed, for the next expression of the same clip."""
+    """True masks, packed for scoring; the latest are kept for the next expression of the same clip."""
 
     def __init__(self, bound: float) -> None:
         self._bound = bound
@@ -110,7 +110,7 @@ def _counted(mask: BoolMask, sample: Sample, index: int) -> BoolMask:
 
 
 class _Timed:
-    """The masks of a prediction as they come, checked; the time they took and the error that ended them, if one did."""
+    """Iterates over the masks of a prediction and checks them; records their time, and the error that ended them, if one did."""
 
     def __init__(self, sample: Sample, predict: Predictor) -> None:
         self._sample, self._predict = sample, predict

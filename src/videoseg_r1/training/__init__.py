@@ -1,5 +1,6 @@
-"""Teaching the language model of stage 2: examples first (SFT), then rewards (GRPO), both on TRL; one recipe says all of it.
+"""Training of the language model of stage 2: first on examples (SFT), then on rewards (GRPO), both with TRL.
 
-A recipe is a TOML file (`recipe`); `run.train` carries it out, `launch` writes what several machines need for it. Nothing is imported
-here, so that reading a recipe loads neither torch nor TRL. Not here: rewards, data sets, segmentation, which is never trained.
+A recipe is a TOML file with every choice of a run (`recipe`); `run.train` carries it out, `launch` writes what several machines need for
+it, `exam` measures the result, `release` packs it. Nothing is imported here, so that reading a recipe loads neither torch nor TRL.
+Not here: rewards (`videoseg_r1.rewards`), datasets (`videoseg_r1.datasets`), segmentation, which is never trained.
 """

@@ -1,6 +1,6 @@
 """Examples to train on: a conversation, the truth that a completion is measured against, and the target reply.
 
-An example is made when it is asked for, always the same one for its number; frames are read then, and the latest examples are kept,
+An example is made when it is asked for, and is always the same for its number; frames are read then. The latest examples are kept,
 because a trainer asks for each of them many times. Not here: how scenes (`world`) and
 frames of clips (`videoseg_r1.datasets.training`) are drawn, batches, tokens.
 """
@@ -62,14 +62,15 @@ class Examples(Protocol):
 
 
 class WorldExamples:
-    """Scenes of the world, read as text, one question about each.
+    """Scenes of the world as transcripts, with one question about each.
 
     Args:
         num: how many.
         first: the seed of number 0.
-        split: what they are made of.
-        budget, medium: how much may be thought about them; see `token_budget`.
-        seen_every: of so many, one is drawn as a video and read as perception writes it; 0 for none.
+        split: of the world.
+        budget, medium: how many tokens the reasoning may take; see `token_budget`.
+        seen_every: every so many questions, the scene is rendered as a video and its transcript is what perception writes of it; 0
+            for never.
     """
 
     coord_size = CANONICAL

@@ -1,6 +1,6 @@
-"""A recipe: every choice of a training run, as frozen values out of a TOML file. Strict: nothing is left out, nothing is ignored.
+"""A recipe: every choice of a training run, as frozen values out of a TOML file. No key may be missing, and no unknown key is accepted.
 
-The recipes that come with the package say beside each value whose it is: the paper's, VisionReasoner's (VR), or ours.
+The recipes that come with the package say beside each value where it is from: the paper, VisionReasoner (VR), or this project.
 Not here: what the values do (`run`, `trainers`), settings of the reward (`rewards.RewardConfig`, the section `reward`).
 """
 
@@ -36,11 +36,11 @@ class RunSettings:
     Attributes:
         stages: in the order in which they are run; each starts from the weights of the one before.
         seed: of data, sampling and new weights.
-        precision: "bf16" computes in bfloat16 where that is safe and keeps float32 weights, "fp32" does without; so does a processor
-            that has no bfloat16.
-        tracker: where curves are shown, besides the CSV that is always written.
-        keep: checkpoints of a stage that are kept, the newest ones.
-        max_bad_steps: steps in a row without a finite gradient after which the run gives up; each is skipped.
+        precision: "bf16" computes in bfloat16 where that is safe and keeps float32 weights; "fp32" computes in float32, as does
+            a processor without bfloat16.
+        tracker: what shows the curves, besides the CSV that is always written.
+        keep: number of newest checkpoints of a stage that are kept.
+        max_bad_steps: steps in a row without a finite gradient after which the run ends with an error; each of them is skipped.
     """
 
     stages: tuple[StageName, ...]
@@ -59,8 +59,8 @@ class Model:
         source: a name of `lite.reader.trained.DELTA_FILES` ("smollm2", and that with weights deltas up to some stage), a name of
             `models.MODELS`, or a folder.
         rank, alpha, dropout: of LoRA, in stages that use it.
-        attention: implementation in transformers, for a model that sees; one that reads has its own (`branches`).
-        checkpointing: compute activations twice instead of keeping them.
+        attention: implementation in transformers, for a model that sees pictures; one that reads text has its own (`shared_prefix`).
+        checkpointing: compute activations again in the backward pass instead of keeping them, which saves memory.
     """
 
     source: str
@@ -78,11 +78,12 @@ class Data:
     Attributes:
         source: `WORLD` is drawn and read as text; a name of `datasets.registry` with the use "training" means clips in `root`.
         root: folder of the clips.
-        ratings: what `videoseg rate --json` said about the clips, "" for a medium budget everywhere; the world knows its difficulty.
-        budget: from difficulty to tokens.
-        num_easy: easy scenes of the world that SFT begins with: what is looked for is learned sooner where there is little to see.
-        seen_every: of so many questions of GRPO about the world, one is about what perception writes of the scene drawn as a video;
-            0 for none.
+        ratings: file with the output of `videoseg rate --json` for the clips, "" for a medium budget everywhere; the world knows its
+            own difficulty.
+        budget: how difficulty becomes a token budget; see `difficulty.token_budget`.
+        num_easy: number of easy scenes of the world that SFT begins with: with few things in a scene, answering is learned sooner.
+        seen_every: every so many questions of GRPO, the transcript is what perception writes of the scene rendered as a video; 0 for
+            never.
     """
 
     source: str
@@ -104,7 +105,7 @@ class Sft:
 
     Attributes:
         method: "full" trains all weights of the language model, "lora" small additions to its layers.
-        samples: examples that it is drawn from; in SFT on the world, scenes with several questions each.
+        samples: number of examples; in SFT on the world, of scenes with several questions each.
         steps: updates of the weights; 0 goes over all samples once.
         batch_size: samples (GRPO: prompts) per update, over all devices.
         micro_batch: samples (GRPO: completions) that a device computes at once.
@@ -163,10 +164,10 @@ class Grpo(Sft):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What only counts on GPUs.
+    """What matters on GPUs only.
 
     Attributes:
-        zero: stage of DeepSpeed; 0 does without.
+        zero: stage of DeepSpeed's ZeRO; 0 runs without DeepSpeed.
         vllm: where completions are drawn: "none" in the trainer, "colocate" on the same GPUs, "server" on others.
         vllm_memory: part of a GPU's memory that vLLM takes.
         vllm_parallel: GPUs that share one copy of the model in vLLM.
@@ -182,7 +183,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole recipe; `refine` may be left out where it is not run. Raises InvalidConfig: values that do not go together."""
+    """A whole recipe; `refine` may be left out where it is not run. Raises InvalidConfig: values that contradict each other."""
 
     run: RunSettings
     model: Model

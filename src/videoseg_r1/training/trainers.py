@@ -1,7 +1,7 @@
-"""The stages as trainers of TRL: examples (SFT), rewards (GRPO).
+"""The trainers of the stages: examples (SFT) and rewards (GRPO), on TRL.
 
-Departures from TRL's trainers: checkpoints appear whole, a bad gradient changes nothing, and the completions of a group share the
-computation of their prompt: without vLLM when they are drawn, and for text on one device when they are scored.
+Differences from TRL's trainers: checkpoints appear whole, an update with a bad gradient is skipped, and the completions of a group share
+the computation of their prompt: when they are drawn (without vLLM), and when they are scored (text, on one device).
 
 Not here: the order of stages and their folders (`run`).
 """

@@ -1,7 +1,7 @@
-"""A world that needs no download: random scenes, what perception makes of them, questions with known answers, and videos of them.
+"""The drawn world, training data without downloads: random scenes, their transcripts, questions with known answers, and videos.
 
-`draw_world_sample` gives samples for stage 2, `draw_moment` questions for stage 1, `render.RenderedScene` the same scenes as pictures with
-exact masks, `benchmark.rendered_clips` makes clips of them, as any dataset has. What is held out of training (kinds, facts, templates,
+`draw_world_sample` gives samples for stage 2, `draw_moment` questions for stage 1, `render.RenderedScene` the same scenes as pictures
+with exact masks, `benchmark.rendered_clips` makes clips of them, as any dataset has. What is held out of training (kinds, facts, templates,
 noise) is data beside what is not. Not here: prompts for text alone (`WorldSample.messages` takes any template), rewards.
 """
 

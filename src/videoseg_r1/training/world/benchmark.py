@@ -1,6 +1,6 @@
-"""The world as a benchmark: rendered clips, each with one question and true masks, for `evaluation` and for real perception.
+"""The world as a dataset of clips: rendered videos, each with one question and true masks, for evaluation of the whole pipeline.
 
-Not here: text-only samples (`sample`).
+Not here: transcripts without pictures (`sample`), how a scene is rendered (`render`).
 """
 
 from __future__ import annotations

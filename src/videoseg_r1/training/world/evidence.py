@@ -1,10 +1,10 @@
-"""What a careful reader makes of a transcript: the thinking text of a training sample, and the lines it ends at.
+"""The reasoning text of a training sample: what a careful reader concludes from a transcript, and the lines that it chooses.
 
-It says what is wanted, goes through the lines for what they show, then looks closer at those that remain, one condition after the
-other, and chooses last. Every word follows from the transcript and the sentence, never from the scene: a text that knows more than its
-reader teaches guessing, and one that names the line before it has looked does too. Where nothing tells the rest apart, the first
-is taken, which is the most prominent. It comes in three lengths, drawn without regard to the question: which one a question is worth,
-examples cannot teach, but rewards can. Not here: the lines themselves (`lite.language.transcript`), the truth (`queries`).
+The text states what is wanted, goes through the lines, checks the remaining ones condition by condition, and chooses last. Every word
+follows from the transcript and the sentence, never from the scene: a text that knows more than its reader, or that names the line before
+looking, would train guessing. Where nothing distinguishes the remaining lines, the first is taken, which is the most prominent. The text
+has one of three lengths, drawn independently of the question: which length a question deserves cannot be learned from examples, but from
+rewards. Not here: the lines themselves (`lite.language.transcript`), the truth (`queries`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from videoseg_r1.training.world.queries import WHAT, Query
 from videoseg_r1.training.world.templates import FIELDS, PLACES, listed
 
 Manner: TypeAlias = Literal["plain", "brief", "careful"]
-"""How the lines are gone through: each once, only those that may be meant, or all of them twice. It is said before it is done."""
+"""How the lines are gone through: each once, only those that may be meant, or all of them twice. The text announces it first."""
 MANNERS: tuple[Manner, ...] = get_args(Manner)
 _BRIEF, _CAREFUL, _AGAIN = "Briefly:", "Carefully:", "Again:"
 _DEEDS = {"enter": "enters", "leave": "leaves", "stop": "stops", "turn": "turns round", "start": "starts to move"}
@@ -59,14 +59,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The thinking text, and the numbers of the lines that it chooses, ascending."""
+    """The reasoning text, and the numbers of the lines that it chooses, ascending."""
 
     text: str
     chosen: tuple[int, ...]
 
 
 def wanted(query: Query) -> str:
-    """Return what a sentence asks for, in the words of transcripts: with it the thinking begins. No scene is needed to say it."""
+    """Return what a sentence asks for, in the words of transcripts: the reasoning text begins with it. It needs no scene."""
     what = [one for one in query.filters if one[0] in WHAT]
     rest = [_worded(*one) for one in query.filters if one[0] not in WHAT]
     return f"Wanted: {', '.join([_kinds_wanted(what), *rest, *([query.rank] if query.rank else [])])}."
@@ -87,7 +87,7 @@ class Page:
     size: tuple[int, int]
 
     def weigh(self, query: Query, manner: Manner) -> Evidence:
-        """Return the way to the answer, and the answer, which is the same in every manner."""
+        """Return the reasoning text and the chosen lines, which are the same in every manner."""
         what = [one for one in query.filters if one[0] in WHAT]
         rest = [one for one in query.filters if one[0] not in WHAT]
         said = [wanted(query)]

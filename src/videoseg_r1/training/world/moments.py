@@ -1,4 +1,4 @@
-"""Questions of stage 1 over the world: when is the thing to be seen, or when does it do what is asked, and where is it seen best.
+"""Questions of stage 1 about the world: in which interval the target is visible or does what is asked, and in which frame it shows best.
 
 Not here: questions of stage 2 (`sample`), how votes are merged (`stages.sampling.hierarchical`).
 """
@@ -84,7 +84,7 @@ def draw_moment(seed: int, split: Split = "train", ask: Ask = "interval", noise:
 
 
 def true_interval(scene: Scene, query: Query, targets: tuple[int, ...]) -> tuple[int, int]:
-    """Return first and last frame of what is asked about: around its event if the query names one, else while all are in the picture."""
+    """Return first and last frame of the true interval: around the event that the query names, else while all are in the picture."""
     seen = int(scene.first[list(targets)].max()), int(scene.last[list(targets)].min())
     moment = _moment(scene, query, targets[0])
     if moment is None:
@@ -94,7 +94,7 @@ def true_interval(scene: Scene, query: Query, targets: tuple[int, ...]) -> tuple
 
 
 def best_frame(scene: Scene, targets: tuple[int, ...], frames: tuple[int, int]) -> int:
-    """Return the frame of an interval in which the targets show the most of themselves; of equals the middle one."""
+    """Return the frame of an interval in which the visible area of the targets is largest; of equals the middle one."""
     chosen = list(targets)
     shown = (scene.areas[chosen] * scene.uncovered[chosen]).sum(0)[frames[0] : frames[1] + 1]
     equals = np.flatnonzero(shown >= shown.max() * 0.99)

@@ -1,7 +1,7 @@
-"""What the world is made of: kinds of things, what is known of them, what they are good for. Plain data, written for this package.
+"""The vocabulary of the world: kinds of things, facts about them, and what they are used for. Plain data, written for this package.
 
-A kind is called by an everyday word; perception knows it by ImageNet classes. A fact holds for the kinds listed and for no other
-kind of this page, so that a question about it has one answer. Kinds and facts that are held out occur in no training sample, in
+A kind has an everyday name, and the ImageNet classes by which perception recognises it. A fact holds for the kinds listed and for no
+other kind of this table, so that a question about it has one answer. Kinds and facts that are held out occur in no training sample, in
 whatever role. Not here: scenes, wording of queries.
 """
 

@@ -1,4 +1,4 @@
-"""What perception makes of a scene: the tracks that `lite` would hold, with the mistakes it makes, by named levels of noise.
+"""Simulated perception of a scene: the tracks that `lite` would hold, with mistakes by named levels of noise.
 
 The tracks are `lite`'s own values, so the transcript is written by the code that writes those of real videos. Without noise every
 line is exact. Boxes are those of whole things within the borders, also where something hides a part. Not here: pixels (`render`).
@@ -33,15 +33,15 @@ class Noise:
 
     Attributes:
         name, level: what it is called; 0 is none.
-        wrong, near: chance that a thing is taken for any other kind, or for another one of its category, with itself as second best.
-        blur: chance that a thing is seen so badly that nothing but its category shows: another of its names leads, by little.
+        wrong, near: chance that a thing is taken for any other kind, or for another kind of its category with its own as second best.
+        blur: chance that a thing is so unclear that only its category can be told: another kind of the category leads by little.
         doubt: share of the class probability that goes to other classes, at most.
         colour: chance that the main colour is wrong.
         jitter: standard deviation of each edge of a box, in sides of the box.
         missed, lost: chance that a thing is never seen, or not seen in one look.
         split: chance that a thing becomes two, in space or in time.
         velocity: standard deviation of a velocity in own sizes per frame.
-        ghosts: things seen that are none, on average: small, unclear, gone after a few looks.
+        ghosts: mean number of false detections: small, unclear, gone after a few looks.
     """
 
     name: str
@@ -112,7 +112,7 @@ HELD_OUT_NOISES = frozenset({"heavy"})
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A track, and the index of the thing that it shows; negative for what is none, -1, -2, ..."""
+    """A track, and the index of the thing that it shows; false detections count -1, -2, ..."""
 
     thing: int
     track: ThingTrack
@@ -139,8 +139,8 @@ def perceive(
         scene, looks: what is looked at, and at which frames.
         noise: how wrong it goes.
         pool: kinds that a thing may be taken for.
-        targets, frame: things that are always seen in this frame, and whose name and colour are never quite wrong: a question about
-            what nobody saw teaches guessing.
+        targets, frame: things that are always seen in this frame, and whose name and colour are never entirely wrong: a question
+            about an unseen thing would train guessing.
     """
     sightings: list[Sighting] = []
     for index in range(len(scene.things)):

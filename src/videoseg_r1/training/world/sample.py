@@ -46,9 +46,9 @@ _HOPS = {
     "order": 4.0,
 }
 _SLOWEST = ("several", "order", "commonsense")
-"""Kinds of query that take longest to learn: they are asked of every scene that has a clear one, before the others."""
+"""Kinds of query that take longest to learn: they are asked first, of every scene that has an unambiguous one."""
 _SCARCE, _SCARCE_FIRST = ("order", "order", "several"), 0.6
-"""Kinds of query for which few scenes have a clear one, and the share of scenes that are drawn to have one of them."""
+"""Kinds of query that are unambiguous in few scenes only, and the share of scenes that are drawn to have one of them."""
 _FEW = 4
 _TRIES_PER_KIND = 6
 _MAX_TRIES = 12  # queries asked of one scene before another one is drawn
@@ -65,8 +65,8 @@ class WorldSample:
         tracks: what perception saw, in the order of the lines.
         transcript: what it says.
         cues: what the lines of the targets say, one per target, in the canonical frame: the target answer.
-        manner, thinking: what a reader of the transcript makes of it, and at which length.
-        follows: whether that leads to the answer; perception may have missed or mistaken what decides.
+        manner, thinking: length and text of the reasoning that follows from the transcript.
+        follows: whether that reasoning leads to the answer; perception may have missed or mistaken what decides.
         difficulty: 1 (easy) to 10, from the kind of the query, the number of things and rivals, and the noise.
     """
 
@@ -128,8 +128,8 @@ def draw_world_sample(seed: int, split: Split = "train", kind: str | None = None
 def draw_group(seed: int, split: Split = "train", size: int = 4, *, easy: bool = False) -> list[WorldSample]:
     """Return samples about one scene and target frame: they share the transcript, which is most of the text.
 
-    Only those whose answer follows from the transcript: what no reader can know teaches guessing. The first is of any kind; the
-    kinds that take longest to learn come next, the others after them.
+    Only those whose answer follows from the transcript: a question that no reader can answer would train guessing. The first is of any
+    kind; the kinds that take longest to learn come next, the others after them.
 
     Args:
         seed: from 0; its scene is that of no `draw_world_sample`.
@@ -210,7 +210,7 @@ def _asked(rng: np.random.Generator, split: Split, size: int, most: int) -> tupl
 
 
 def world_difficulty(kind: str, num_things: int, num_rivals: int, num_targets: int, noise_level: int) -> float:
-    """Return D in 1..10: what it takes to understand the query, plus what there is to confuse. Ours; it never falls in any of them."""
+    """Return D in 1..10: steps of reasoning that the query takes, plus clutter. Our rule; it never falls when an argument grows."""
     clutter = 0.3 * (num_things - 2) + 0.5 * min(num_rivals, 4) + 0.4 * max(0, num_targets - 1)
     return min(10.0, 1 + _HOPS[kind] + clutter + 0.8 * noise_level)
 

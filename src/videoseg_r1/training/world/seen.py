@@ -1,7 +1,7 @@
-"""What the perception of `lite` writes of a scene that is drawn as a video: its own mistakes, in place of those that are made up.
+"""Transcripts that the perception of `lite` writes of rendered scenes, with its own mistakes in place of simulated ones.
 
-Geometry, colours and motion come out much as they are; sprites have the shape of things but not their looks, so names are guesses.
-Not here: made-up mistakes (`perception`), pixels (`render`).
+Geometry, colours and motion come out nearly right; sprites have the shape of things but not their looks, so names are guesses.
+Not here: simulated mistakes (`perception`), pixels (`render`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from videoseg_r1.video import open_video
 
 
 def look_at(sample: WorldSample, seed: int) -> tuple[str, BoolMask]:
-    """Return the transcript of the drawn scene at the sample's target frame, and what is to be seen of its targets there.
+    """Return the transcript of the rendered scene at the sample's target frame, and the visible masks of its targets there.
 
     Args:
         sample: the question and its scene.

@@ -1,4 +1,4 @@
-"""How queries are worded: templates by kind, and the words for what their fields ask for. Plain data, written for this package.
+"""The wording of queries: templates by kind, and the words for the values of their fields. Plain data, written for this package.
 
 Every kind has templates that are held out of training. Not here: what the fields mean (`attributes`).
 """
@@ -84,7 +84,7 @@ TEMPLATES = (
     Template("several", "each {name} that is here", held_out=True, is_plural=True),
 )
 ABSENT_KINDS = frozenset({"name", "colour_name", "category", "motion", "commonsense", "function"})
-"""Kinds whose templates may also ask for what is not there: no thing of that sort, whatever else is said of it."""
+"""Kinds whose templates may also ask for an absent target: the scene has no thing of that sort."""
 KINDS_OF_QUERY = (*dict.fromkeys(template.kind for template in TEMPLATES), "absent")
 
 PLACES = {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}
@@ -105,7 +105,7 @@ DEED_WORDS = {
     "turn": "turns round|goes back where it came from; turn round|go back",
     "start": "starts to move|sets off; start to move|set off",
 }
-"""How a motion or deed is worded: as a sentence goes on; as a participle, or after "to". "|" is between ways to say the same."""
+"""The wordings of a motion or deed: as a predicate; then as a participle (motions) or infinitive (deeds). "|" separates synonyms."""
 SIDES = {
     "leftmost": "leftmost|furthest to the left",
     "rightmost": "rightmost|furthest to the right",

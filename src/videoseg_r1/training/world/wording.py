@@ -1,7 +1,7 @@
-"""Other words for the same, and words that say nothing that perception could check. Plain data, written for this package.
+"""Synonyms, and decoration that perception cannot check. Plain data, written for this package.
 
-People seldom say "the dog": they say "the shaggy puppy on the grass that keeps looking around". A reader has to find out what of a
-sentence it can check, and must not look for the rest. Not here: templates and what their fields mean (`templates`).
+People seldom say "the dog": they say "the shaggy puppy on the grass that keeps looking around". A reader has to learn which words
+of a sentence it can check, and to ignore the rest. Not here: templates and what their fields mean (`templates`).
 """
 
 from __future__ import annotations
@@ -231,8 +231,8 @@ DOINGS = (
     "sneezes three times",
     "stirs the paint",
 )
-"""What things do, told by nothing that perception sees; a sentence may tell two of them. Made from verbs in the order of a dictionary,
-so that no video decides which they are."""
+"""Activities that perception cannot see; a sentence may name two of them. The verbs were taken in dictionary order, so that no video
+influenced the choice."""
 HELD_OUT_DOINGS = (
     "barks at the milkman",
     "boils over",
