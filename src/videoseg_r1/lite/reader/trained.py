@@ -34,6 +34,7 @@ DELTA_FILES: Mapping[str, tuple[str, ...]] = {
 "smollm2" is untrained; "reader-base" had all its weights trained by examples; "reader-sft" and "reader-silent" were then trained by
 low-rank changes on examples, with reasoning text and with answers alone; "reader", which ships, went on from "reader-sft" by rewards.
 """
+_SHIPPED = frozenset(["reader.safetensors", "reader-examples.safetensors", "reader-rewards.safetensors"])
 
 
 def delta_files(source: str = "reader") -> list[Path]:
@@ -46,15 +47,14 @@ def delta_files(source: str = "reader") -> list[Path]:
     paths = [weights_file(name) for name in DELTA_FILES[source]]
     for path in paths:
         if not path.is_file():
-            fix = "install the package again" if path.parent == WEIGHTS else "take it from the repository; the wheel has only what ships"
+            fix = "install the package again" if path.name in _SHIPPED else "take it from the repository; the wheel has only what ships"
             raise WeightsMissing("The weights of the reader are missing", where=str(path), fix=fix)
     return paths
 
 
 def weights_file(name: str) -> Path:
-    """Return the path of a weights delta: beside those that ship, or else among those of the ablations, where it may be missing."""
-    shipped = WEIGHTS / name
-    return shipped if shipped.is_file() or not ABLATION_WEIGHTS.is_dir() else ABLATION_WEIGHTS / name
+    """Return the path of a weights delta, among those that ship or those of the ablations; it may be missing."""
+    return (WEIGHTS if name in _SHIPPED else ABLATION_WEIGHTS) / name
 
 
 def load_reader(placement: Placement) -> TextChat:
