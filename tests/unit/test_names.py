@@ -8,15 +8,7 @@ from pathlib import Path
 
 import videoseg_r1
 
-_ALLOWED = {
-    "load": "`load_dataset` and `vs.load` name the function of a module that is read with its name, as in `mevis.load`",
-    "evaluate": "the verb of the command line and what it calls",
-    "train": "the verb of the command line and what it calls",
-}
-_BEING_RENAMED = {
-    *("Scene", "Query", "Track", "Choice", "Example", "Run", "Scores", "Verdict"),
-    *("draw_world_sample", "difficulty_of", "row", "score", "weights_path"),
-}
+_BEING_RENAMED = {"Scene", "Query", "Track", "Choice", "Example", "weights_path"}
 
 
 def _definitions() -> dict[str, list[str]]:
@@ -31,4 +23,4 @@ def _definitions() -> dict[str, list[str]]:
 
 def test_no_public_name_is_defined_twice():
     twice = {name: places for name, places in _definitions().items() if len(places) > 1}
-    assert {name: places for name, places in twice.items() if name not in _ALLOWED and name not in _BEING_RENAMED} == {}
+    assert {name: places for name, places in twice.items() if name not in _BEING_RENAMED} == {}
