@@ -1,4 +1,4 @@
-"""How well readers of `lite` read real clips, kind by kind, against the matcher, on the same target frames (`reproduction.clips`).
+"""How well readers of `lite` read real clips, kind by kind, against the matcher, on the same target frames (`ablations.clips`).
 
     python benchmarks/reading.py --root ../shared/data/davis16_dev [--mosaic 2] [--model reader] [--verbose]
 
@@ -39,7 +39,7 @@ def main() -> None:
     for case, reply in zip(cases, answers(learner, [case.asked.messages for case in cases]), strict=True):
         best = max((case.worth([box]) for box in case.lines), default=0.0) if case.truth else 1.0
         read = case.read(reply)
-        row = case.worth(read), case.worth(case.with_opinion(read)), case.worth(case.matched), best
+        row = case.worth(read), case.worth(case.arbitrated(read)), case.worth(case.matched), best
         scores[case.sample.kind].append(row)
         if case.sample.target_present:
             scores["all with a target"].append(row)

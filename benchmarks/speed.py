@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
+
 from videoseg_r1.lite.perception.backbone import load_backbone
 from videoseg_r1.lite.tracking.propagator import lite_propagator
 from videoseg_r1.masks import read_mask
@@ -75,10 +77,11 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=40, help="frames of each clip")
     parser.add_argument("--sequences", default="camel,dog,libby,soapbox")
     args = parser.parse_args()
-    load_backbone()
+    cpu = torch.device("cpu")
+    load_backbone(cpu)
     sequences = args.sequences.split(",")
     davis = args.root / "davis16_dev"
-    memory = propagation(davis, sequences, args.frames, lite_propagator())
+    memory = propagation(davis, sequences, args.frames, lite_propagator(cpu))
     flow = propagation(davis, sequences, args.frames, flow_propagator())
     whole, stages = segment(args.root / "demo/camel_480p_3s.mp4", "the camel walking in the foreground")
     report = {

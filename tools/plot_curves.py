@@ -1,6 +1,6 @@
 """Draw columns of training curves as a small PNG, with Pillow.
 
-    python tools/plot_curves.py docs/training_lite.png run/sft/curve.csv:loss run/grpo/curve.csv:reward
+    python tools/plot_curves.py curves.png run/sft/curve.csv:loss run/grpo/curve.csv:reward
 
 One panel per curve, the raw values thin and a running mean thick.
 """

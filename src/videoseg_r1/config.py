@@ -12,20 +12,25 @@ MAX_QUERY_CHARS = 512
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """What stage 2 does beyond the paper, all of it off by default and recorded in the trace.
+    """What a preset does beyond the paper, recorded in the trace.
 
     Attributes:
+        num_seed_frames: frames of the whole video in which masks are made of what was meant, the best of as many equal parts, for presets
+            whose perception follows what it sees; 1 makes them in the target frame, as the paper does.
         self_check: whether the masks are shown back to the model once, and the worst stretch is asked for again.
         num_presence_votes: votes on whether the target is there at all; 0 asks for none.
     Raises: InvalidConfig: a number out of range.
     """
 
+    num_seed_frames: int = 1
     self_check: bool = False
     num_presence_votes: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.num_presence_votes <= 64:
             raise InvalidConfig("an extension is out of range", why=f"{self.num_presence_votes} presence votes", fix="use 0 to 64")
+        if not 1 <= self.num_seed_frames <= 16:
+            raise InvalidConfig("an extension is out of range", why=f"{self.num_seed_frames} seed frames", fix="use 1 to 16")
 
 
 @dataclass(frozen=True)

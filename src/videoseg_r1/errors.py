@@ -17,8 +17,9 @@
     │   └── InvalidDocument                   3          422   trace, result, expressions, configuration files
     ├── ModelError                            4          503
     │   └── WeightsMissing                    4          503
-    └── ResourceError                         5          507
-        └── OutputError                       5          507   unwritable folder, full disk
+    ├── ResourceError                         5          507
+    │   └── OutputError                       5          507   unwritable folder, full disk
+    └── Cancelled                           130          499   raised by whoever is told of progress, to stop the work
 
 A message says what failed, where, why, and what to do about it. Errors of foreign libraries are mapped to these where
 they enter, so a caller needs one `except VideosegError`.
@@ -177,3 +178,9 @@ class ResourceError(VideosegError):
 
 class OutputError(ResourceError):
     """The output folder cannot be written, or the disk is full."""
+
+
+class Cancelled(VideosegError):
+    """The work was stopped on request: a listener of progress raised this. What was opened for the work is closed by then."""
+
+    exit_code, http_status = 130, 499

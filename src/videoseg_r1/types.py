@@ -106,11 +106,19 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What stage 2 hands to stage 3 for one object: a box, points on it and points beside it, in pixels of the frame."""
+    """What stage 2 hands to stage 3 for one object, in pixels of the frame.
+
+    Attributes:
+        box: around the object, None where there are only points.
+        points: on the object.
+        neg_points: beside it.
+        track_id: which followed thing of the preset's perception the cue is about; None where it is not known.
+    """
 
     box: Box | None
     points: tuple[Point, ...] = ()
     neg_points: tuple[Point, ...] = ()
+    track_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,9 +280,9 @@ def test_eval_of_text_has_the_control_beside_it(benchmark_root: Path, capsys: py
 
 
 def test_eval_answers_for_as_many_frames_as_it_is_told(benchmark_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--anchors", 2, "--no-control", *BY_MATCHER, "--limit", 1)
+    options = ("--seed-frames", 1, "--no-control", *BY_MATCHER, "--limit", 1)
     report = call_json(capsys, "eval", "davis16", "--root", benchmark_root, *options)
-    assert report["settings"]["sampler"]["num_anchors"] == 2
+    assert report["settings"]["extensions"]["num_seed_frames"] == 1
     assert report["J"] > 0.3
 
 

@@ -8,6 +8,7 @@ import videoseg_r1 as vs
 from videoseg_r1.errors import WeightsMissing
 from videoseg_r1.lite.reader import trained as reader
 from videoseg_r1.lite.reader.base import wheel_file
+from videoseg_r1.models.devices import choose_placement
 from videoseg_r1.training.network import load_learner
 from videoseg_r1.training.recipe import load_recipe
 
@@ -33,7 +34,7 @@ def test_a_trained_model_votes_and_reasons_and_says_so(drawn_video):
 def test_training_can_go_on_from_it():
     recipe = load_recipe("lite", ["model.source=reader"])
     learner = load_learner(recipe)
-    answering = reader.load_reader()
+    answering = reader.load_reader(choose_placement("cpu"))
     weights = dict(answering._generation._network.named_parameters())
     learned = dict(learner.network.named_parameters())
     assert set(learned) <= set(weights)
@@ -46,4 +47,4 @@ def test_training_can_go_on_from_it():
 def test_without_its_weights_the_error_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(reader, "WEIGHTS", tmp_path)
     with pytest.raises(WeightsMissing, match="install the package again"):
-        reader.load_reader()
+        reader.load_reader(choose_placement("cpu"))

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from helpers.places import ROOT
+from helpers.places import ROOT, SHARED_DATA
 from videoseg_r1.cli.demo import CLIP
 from videoseg_r1.video import open_video, write_video
 
-SHARED = ROOT.parent / "shared"
+DAVIS = SHARED_DATA / "davis16_dev"
 
 
 def _blocks(language: str) -> list[str]:
@@ -26,12 +26,10 @@ def _blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A project folder with the clip, and `shared` beside it where it is here, as the README's paths assume."""
-    room = tmp_path_factory.mktemp("readme")
-    if SHARED.is_dir():
-        (room / "shared").symlink_to(SHARED)
-    work = room / "project"
-    work.mkdir()
+    """A folder with `clip.mp4`, and `DAVIS` where the real clips are here, as the README's commands assume."""
+    work = tmp_path_factory.mktemp("readme")
+    if DAVIS.is_dir():
+        (work / "DAVIS").symlink_to(DAVIS)
     with resources.as_file(resources.files("videoseg_r1") / "demo" / CLIP) as source, open_video(source) as video:
         # every sixth frame: the shown commands take the same way, in a sixth of the time
         write_video(work / "clip.mp4", [frame.rgb for frame in video if frame.index % 6 == 0], fps=4.0)
@@ -49,7 +47,7 @@ def test_the_shown_commands_run(folder):
     lines = [line for block in _blocks("console") for line in block.splitlines() if line.startswith("videoseg ")]
     assert len(lines) >= 5
     for line in lines:
-        if "shared/data" in line and not SHARED.is_dir():
+        if " DAVIS " in line and not DAVIS.is_dir():
             continue
         _run(shlex.split(line), folder)
     for name in ("out/overlay.mp4", "out/card.png", "out/matte.mp4", "out/cutout.webm", "by-box/overlay.mp4", "again/overlay.mp4"):

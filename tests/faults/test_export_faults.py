@@ -1,4 +1,4 @@
-"""What goes wrong while saving (faults.md B2, S9, X1): nothing half-written is seen, nothing is left behind."""
+"""What goes wrong while saving (docs/algorithm.md, "When something goes wrong"): nothing half-written is seen, nothing is left behind."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ ROW, OTHER_ROW = TRUTH.to_dict(), OTHER.to_dict()
 
 
 def call(function: Any, completions: list[Any], truth: list[Any], **columns: Any) -> list[float]:
-    """Call as TRL 1.16 does (algorithm.md C.2)."""
+    """Call as TRL 1.16 does (docs/algorithm.md, "GRPO")."""
     prompts, ids = [[]] * len(completions), [[1, 2, 3]] * len(completions)
     return function(prompts=prompts, completions=completions, completion_ids=ids, truth=truth, trainer_state=None, **columns)
 

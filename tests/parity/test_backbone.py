@@ -7,7 +7,8 @@ import re
 import numpy as np
 import torch
 
-from videoseg_r1.lite.perception.backbone import Backbone, load_backbone, prepare, weights_path
+from helpers.lite_things import CPU
+from videoseg_r1.lite.perception.backbone import Backbone, backbone_weights, load_backbone, prepare
 
 _BLOCKS = (1, 3, 3, 4, 4, 5, 1)
 
@@ -35,19 +36,19 @@ def _timm_name(key):
 def test_logits_equal_those_of_timm():
     import timm
 
-    state = torch.load(weights_path(), map_location="cpu", weights_only=True)
+    state = torch.load(backbone_weights(), map_location="cpu", weights_only=True)
     reference = timm.create_model("tf_efficientnet_lite2", pretrained=False).eval()
     reference.load_state_dict({_timm_name(key): value for key, value in state.items()})
     image = np.random.default_rng(0).integers(0, 255, (96, 160, 3), dtype=np.uint8)
-    x = prepare(image, (160, 96))
-    backbone = Backbone(state)
+    x = prepare(image, (160, 96), CPU)
+    backbone = Backbone(state, CPU)
     ours = backbone.class_logits(backbone.features(x)[-1]).mean((2, 3))
     with torch.no_grad():
         torch.testing.assert_close(ours, reference(x), atol=1e-4, rtol=1e-4)
 
 
 def test_strides_and_channels():
-    maps = load_backbone().features(torch.zeros(1, 3, 64, 96))
+    maps = load_backbone(CPU).features(torch.zeros(1, 3, 64, 96))
     assert [tuple(m.shape[1:]) for m in maps] == [
         (16, 32, 48),
         (24, 16, 24),

@@ -20,6 +20,7 @@ from videoseg_r1.prompts import (
     parse_interval,
     parse_position,
     parse_reply,
+    rounded_cue,
 )
 from videoseg_r1.types import Box, Cue, Point, Reasoning
 
@@ -133,6 +134,29 @@ def test_reading_back_what_was_written(scene: tuple[tuple[int, int], list[Cue]],
             assert (len(ours.points), len(ours.neg_points)) == (len(theirs.points), len(theirs.neg_points))
             assert all(abs(a - b) <= unit + 1e-6 for a, b in zip(flat(ours), flat(theirs), strict=True))
         assert not [note for note in back.notes if "point" in note]
+
+
+@settings(max_examples=300, deadline=None)
+@given(scenes(), st.sampled_from([(840, 840), (1000, 1000), (832, 480)]))
+@example(((854, 480), [Cue(Box(800.5, 400, 854, 480), (Point(853, 479),))]), (840, 840))
+def test_a_rounded_cue_is_what_is_read_of_the_reply_that_it_is_written_in(
+    scene: tuple[tuple[int, int], list[Cue]], coord_size: tuple[int, int]
+) -> None:
+    frame_size, cues = scene
+    back = parse_reply(format_reply("", cues, frame_size, coord_size=coord_size), frame_size=frame_size, coord_size=coord_size)
+    assert isinstance(back, Reasoning)
+    assert [rounded_cue(cue, frame_size, coord_size=coord_size) for cue in cues] == list(back.cues)
+
+
+@given(side, side, st.floats(0, 1), st.floats(0, 1), st.floats(1e-3, 1.2), st.floats(1e-3, 1.2))
+def test_a_box_below_a_pixel_is_dropped_as_in_a_reply(width: int, height: int, at_x: float, at_y: float, dx: float, dy: float) -> None:
+    point = Point(at_x * (width - 1), at_y * (height - 1))
+    cue = Cue(Box(point.x, point.y, min(point.x + dx, width), min(point.y + dy, height)), (point,), track_id=3)
+    back = parse_reply(format_reply("", [cue], (width, height)), frame_size=(width, height))
+    assert isinstance(back, Reasoning)
+    (read,) = back.cues
+    rounded = rounded_cue(cue, (width, height))
+    assert (rounded.box, rounded.points, rounded.track_id) == (read.box, read.points, 3)
 
 
 @settings(max_examples=300, deadline=None)

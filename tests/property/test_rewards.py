@@ -104,7 +104,7 @@ def best_sum(table: list[list[float]]) -> float:
 
 
 def plain_visionreasoner(text: str, truth: Truth) -> tuple[float, float, float, float]:
-    """Return its four terms from the rules of algorithm.md A.1 and A.2: arrays, and no reward from where an exception is raised."""
+    """Return its four terms: arrays, and no reward from where an exception is raised. Source: docs/algorithm.md, "Form" and "Accuracy"."""
     thinking = float(re.fullmatch(r"<think>.*?</think>\s*<answer>.*?</answer>", text, re.DOTALL) is not None)
     seen, repeats = set(), 0
     for piece in filter(None, (part.strip() for part in text.split("."))):

@@ -10,15 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import torch
+
 from videoseg_r1.chat.base import Reply
 from videoseg_r1.datasets.sample import Sample
-from videoseg_r1.lite.language.matcher import Choice, LiteVoter, Matcher
+from videoseg_r1.lite.language.matcher import LiteVoter, Matcher, MatcherAnswer
+from videoseg_r1.lite.language.transcript import told_box
+from videoseg_r1.lite.perception.perceived_video import Perception
 from videoseg_r1.lite.reader.arbiter import outweighs
-from videoseg_r1.lite.reader.text_chat import transcript_question
+from videoseg_r1.lite.reader.text_chat import TranscriptQuestion, transcript_question
 from videoseg_r1.masks.geometry import box_of, iou
 from videoseg_r1.prompts import CANONICAL
 from videoseg_r1.stages.protocols import Context
-from videoseg_r1.stages.reasoning.chat_reasoner import Question
 from videoseg_r1.stages.sampling.hierarchical import HierarchicalSampler
 from videoseg_r1.types import Box, Reasoning
 from videoseg_r1.video import Video
@@ -32,29 +35,35 @@ class Case:
         sample: it is from.
         asked: what a reader is asked.
         truth: the true box, None where nothing is meant or to be seen.
-        second: what the matcher answers.
-        lines: the boxes of the transcript.
+        matcher: what the matcher answers.
     """
 
     sample: Sample
-    asked: Question
+    asked: TranscriptQuestion
     truth: Box | None
-    second: Choice
-    lines: tuple[Box, ...]
+    matcher: MatcherAnswer
 
     def read(self, reply: str) -> tuple[Box, ...] | None:
         """Return the boxes of a reply, None where it cannot be read."""
         found = self.asked.read(Reply(reply))
         return found.boxes if isinstance(found, Reasoning) else None
 
-    def with_opinion(self, boxes: tuple[Box, ...] | None) -> tuple[Box, ...]:
-        """Return what a reader and the matcher answer together (`lite.opinion`). Args: `boxes` of the reader, None for no answer."""
-        return self.matched if outweighs(self.second, boxes) else boxes or ()
+    def arbitrated(self, boxes: tuple[Box, ...] | None) -> tuple[Box, ...]:
+        """Return what the arbiter makes of a reader's boxes and the matcher's. Args: `boxes` of the reader, None for no answer."""
+        return self.matched if outweighs(self.matcher, boxes) else boxes or ()
 
     @property
     def matched(self) -> tuple[Box, ...]:
         """What the matcher answers."""
-        return self.second.answer.boxes
+        return self.matcher.reasoning.boxes
+
+    @property
+    def lines(self) -> tuple[Box, ...]:
+        """The boxes that the transcript tells of the things in the target frame, in the order of its lines."""
+        size = self.asked.frame_size
+        sx, sy = size[0] / CANONICAL[0], size[1] / CANONICAL[1]
+        told = (told_box(view, size) for view in self.asked.lines.values())
+        return tuple(Box(x1 * sx, y1 * sy, x2 * sx, y2 * sy) for x1, y1, x2, y2 in told)
 
     def worth(self, boxes: Sequence[Box] | None) -> float:
         """Return the box IoU of an answer, 0 for several boxes, none, or what cannot be read; without a target 1 for none."""
@@ -65,26 +74,17 @@ class Case:
 
 def cases_of(samples: Sequence[Sample]) -> Iterator[Case]:
     """Yield the cases; a frame of a clip is looked at once for all its questions, as long as they come one after another."""
+    perception = Perception(torch.device("cpu"))
     for _, group in groupby(samples, key=lambda sample: sample.video_id):
         own = list(group)
         with own[0].open() as video:
-            yield from (_case(sample, video) for sample in own)
+            yield from (_case(sample, video, perception) for sample in own)
 
 
-def _case(sample: Sample, video: Video) -> Case:
-    pick = HierarchicalSampler(LiteVoter()).pick(video, sample.query)
+def _case(sample: Sample, video: Video, perception: Perception) -> Case:
+    pick = HierarchicalSampler(LiteVoter(perception)).pick(video, sample.query)
     target, context = video.read([pick.target_frame])[0], Context(video, pick)
-    second = Matcher().choose(target, context, sample.query)
-    asked = transcript_question(target, context, sample.query)
+    matcher = Matcher(perception).answer(target, context, sample.query)
+    asked = transcript_question(perception, target, context, sample.query)
     mask = sample.mask(pick.target_frame)
-    return Case(sample, asked, box_of(mask) if mask.any() else None, second, tuple(_boxes_in(asked)))
-
-
-def _boxes_in(asked: Question) -> Iterator[Box]:
-    """Yield the boxes of the lines that are about things in the target frame."""
-    sx, sy = asked.frame_size[0] / CANONICAL[0], asked.frame_size[1] / CANONICAL[1]
-    for line in str(asked.messages[-1].parts[0]).splitlines():
-        _, found, box = line.partition("box [")
-        if found and box.endswith("]"):
-            x1, y1, x2, y2 = (int(number) for number in box.removesuffix("]").split())
-            yield Box(x1 * sx, y1 * sy, x2 * sx, y2 * sy)
+    return Case(sample, asked, box_of(mask) if mask.any() else None, matcher)

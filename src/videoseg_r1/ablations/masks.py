@@ -17,7 +17,7 @@ from videoseg_r1.masks import union_of
 from videoseg_r1.metrics import region_similarity
 from videoseg_r1.presets.table import load
 from videoseg_r1.stages.protocols import Context
-from videoseg_r1.stages.sampling.hierarchical import SamplerConfig, SamplerMode
+from videoseg_r1.stages.sampling.hierarchical import SamplerMode
 from videoseg_r1.training.world import Split, draw_world_sample
 from videoseg_r1.training.world.benchmark import rendered_clips
 from videoseg_r1.types import Cue
@@ -67,8 +67,9 @@ def hidden_samples(samples: Sequence[Sample]) -> list[Sample]:
 
 def by_mode(samples: Sequence[Sample], mode: Way, preset: str) -> list[float]:
     """Return J&F of every sample, its target frame chosen in this way. Args: `samples` with targets."""
-    sampler = None if mode == "views" else SamplerConfig(mode=mode)  # masks in one frame, as the paper has them
-    rows = evaluate(samples, by_text(load(preset, sampler=sampler))).rows
+    # masks in one frame, as the paper has them
+    segmenter = load(preset) if mode == "views" else load(preset, sampler={"mode": mode}, extensions={"num_seed_frames": 1})
+    rows = evaluate(samples, by_text(segmenter)).rows
     return [((one.j or 0.0) + (one.f or 0.0)) / 2 for one in rows]
 
 

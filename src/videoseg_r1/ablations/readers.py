@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from videoseg_r1.lite.reader.trained import weights_file
-from videoseg_r1.lite.reader.weights_delta import add_learned
+from videoseg_r1.lite.reader.weights_delta import apply_delta
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import Recipe, load_recipe
 
@@ -51,7 +51,7 @@ class AblationVariant:
         """Return the network, ready to be asked. Raises: WeightsMissing, ModelError."""
         learner = load_learner(self.recipe())
         for file in self.files:
-            add_learned(learner.network, weights_file(file))
+            apply_delta(learner.network, weights_file(file))
         return learner
 
 

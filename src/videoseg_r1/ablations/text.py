@@ -14,7 +14,7 @@ from videoseg_r1.ablations.clips import Case
 from videoseg_r1.ablations.figures import difference, figure, share_fewer, table_head, table_row
 from videoseg_r1.ablations.readers import ABLATION_VARIANTS, AblationVariant
 from videoseg_r1.difficulty.levels import TIERS
-from videoseg_r1.lite.language.matcher import PRESENT, Choice, match
+from videoseg_r1.lite.language.matcher import PRESENT, MatcherAnswer, match
 from videoseg_r1.lite.language.transcript import canonical_box, canonical_middle
 from videoseg_r1.lite.language.words import understand
 from videoseg_r1.prompts import CANONICAL, format_reply
@@ -74,18 +74,18 @@ def scores_of(variant: AblationVariant, num: int, cases: Sequence[Case]) -> Read
     )
 
 
-def second(sample: WorldSample) -> Choice:
+def matcher_answer(sample: WorldSample) -> MatcherAnswer:
     """Return what the matcher makes of a question of the world, in the canonical frame."""
     wanted, frame = understand(sample.query.text), sample.pick.target_frame
     judged, presence = match(wanted, sample.tracks, frame)
     found = [one.track.regions[frame] for one in judged[:1]] if presence >= PRESENT else []
     cues = tuple(Cue(Box(*canonical_box(view, sample.scene.size)), (Point(*canonical_middle(view)),)) for view in found)
-    return Choice(Reasoning("The best fit.", cues, presence=presence), judged[0].share if judged else 0.0, wanted)
+    return MatcherAnswer(Reasoning("The best fit.", cues, presence=presence), judged[0].share if judged else 0.0, wanted)
 
 
 def matched(sample: WorldSample) -> str:
     """Return the reply of the matcher to a question of the world."""
-    answer = second(sample).answer
+    answer = matcher_answer(sample).reasoning
     return format_reply(answer.text, answer.cues, CANONICAL)
 
 

@@ -3,7 +3,8 @@
 Only this module knows a family's sizes, coordinates and template switches. The convention of a reply follows from the family, never
 from its numbers: 840 can be a pixel or a thousandth. Not here: running a model (`local`, `endpoint`), reading replies (`prompts`).
 
-Source: algorithm.md E, from the code and documentation of transformers; the coordinates of Qwen3.5 follow an unofficial source.
+Source: docs/algorithm.md, "Coordinates of model families", from the code and documentation of transformers; the coordinates of
+Qwen3.5 follow an unofficial source.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Family:
         """Return a picture (H, W, 3) uint8 at the size at which it is fed, both sides multiples of `grid`.
 
         A target becomes the square nearest below 840 pixels, whatever its shape; context keeps about its shape, at most 448 pixels
-        long, and is not enlarged. Source: algorithm.md A.3 (target), B.8 (context).
+        long, and is not enlarged. Source: docs/algorithm.md, "Coordinates of model families".
         """
         import cv2
 

@@ -1,4 +1,4 @@
-"""The table of verbs, and the way from arguments to a verb."""
+"""The table of verbs: which function of this room a command line calls, and what becomes of arguments that cannot be understood."""
 
 from __future__ import annotations
 

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from videoseg_r1.cli.options import AnchorsOption, DeviceOption, PresetOption, PropagatorOption, SamplerOption, SeedOption
+from videoseg_r1.cli.options import (
+    AnchorsOption,
+    DeviceOption,
+    PresetOption,
+    PropagatorOption,
+    SamplerOption,
+    SeedFramesOption,
+    SeedOption,
+    changed_settings,
+)
 from videoseg_r1.cli.outputs import check_new
 from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.datasets.registry import names_for
@@ -26,6 +35,7 @@ def eval_verb(
     device: DeviceOption = "auto",
     sampler: SamplerOption = "full",
     anchors: AnchorsOption = None,
+    seed_frames: SeedFramesOption = None,
     seed: SeedOption = 0,
     given_mask: Annotated[bool, typer.Option("--given-mask", help="Carry the first true mask of each clip; no text is read.")] = False,
     mosaic: Annotated[int, typer.Option("--mosaic", metavar="N", min=0, help="Join N clips side by side.")] = 0,
@@ -49,8 +59,8 @@ def eval_verb(
 
     from videoseg_r1.evaluation.report import table
     from videoseg_r1.evaluation.run import Selection, run_evaluation
-    from videoseg_r1.presets.table import preset_of
 
+    changes = changed_settings(sampler, anchors, seed_frames)
     selection = Selection(
         dataset=dataset,
         root=root,
@@ -71,7 +81,8 @@ def eval_verb(
             preset=preset,
             propagator=propagator,
             device=device,
-            sampler=preset_of(preset).sampling(sampler, anchors),
+            sampler=changes.sampler,
+            extensions=changes.extensions,
         )
     document = report.to_dict(control_report)
     failed = report.num_failed + (control_report.num_failed if control_report else 0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from videoseg_r1.cli.inputs import check_video
+from videoseg_r1.cli.inputs import opened
 from videoseg_r1.cli.options import FORMATS_HELP, OverwriteOption
 from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
 from videoseg_r1.cli.terminal import Outcome, Terminal
@@ -28,10 +29,10 @@ def export(
     """
     names, folder = formats_of(to), out or run
     check_outputs(folder, names, overwrite=overwrite)
-    if video is not None:
-        check_video(video)
 
     from videoseg_r1.output.reload import read_run
 
-    with terminal.progress() as progress:
-        return saved(read_run(run, video), folder, names, overwrite=overwrite, progress=progress)
+    with ExitStack() as stack:
+        source = stack.enter_context(opened(video, keep_prefix=True)) if video is not None else None
+        progress = stack.enter_context(terminal.progress())
+        return saved(read_run(run, video), folder, names, overwrite=overwrite, progress=progress, video=source)

@@ -1,4 +1,4 @@
-"""What a command line says of a video and of the objects in it, checked as far as that goes before any work."""
+"""The inputs of a verb: the video, and the mask, box or points that options give, checked before any work."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from typing import TYPE_CHECKING
 from videoseg_r1.errors import InvalidPrompt
 
 if TYPE_CHECKING:
-    from videoseg_r1.pipeline.seed_input import Given
-    from videoseg_r1.video import OnCorrupt
+    from videoseg_r1.pipeline.seed_input import SeedInput
+    from videoseg_r1.video import Video
 
 
-def check_video(path: Path, *, keep_prefix: bool = False) -> OnCorrupt:
-    """Refuse what cannot be opened, before models are loaded. Returns what `load` is to be told of damaged videos.
+def opened(path: Path, *, keep_prefix: bool = False) -> Video:
+    """Open the video that a verb works on, once for all of its work; use it in a `with` block.
 
+    What cannot be opened is refused here, before models are loaded.
     Raises: SourceNotFound, UnsupportedSource, NoVideoStream, CorruptVideo, LimitExceeded.
     """
     from videoseg_r1.video import open_video
 
-    on_corrupt: OnCorrupt = "keep-prefix" if keep_prefix else "error"
-    open_video(path, on_corrupt=on_corrupt).close()
-    return on_corrupt
+    return open_video(path, on_corrupt="keep-prefix" if keep_prefix else "error")
 
 
-def given_of(
+def seed_input_of(
     mask: Path | None, box: str | None, points: Sequence[str] | None, neg_points: Sequence[str] | None, frame: int | None
-) -> dict[int, Given]:
+) -> dict[int, SeedInput]:
     """Return frame index -> mask or cues, for `VideoSegmenter.propagate`; empty when nothing was given.
 
     Raises: InvalidPrompt: no numbers, a mask beside a box or points, or something beside what it belongs to.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import typer
 
@@ -26,8 +26,16 @@ SamplerOption: TypeAlias = Annotated[
 ]
 AnchorsOption: TypeAlias = Annotated[
     int | None,
+    typer.Option("--anchors", metavar="N", min=1, max=16, help="Ask the model about N frames of the key segment.  [default: 1]"),
+]
+SeedFramesOption: TypeAlias = Annotated[
+    int | None,
     typer.Option(
-        "--anchors", metavar="N", min=1, max=16, help="Answer for N frames of the key segment; the preset has its own.", show_default=False
+        "--seed-frames",
+        metavar="N",
+        min=1,
+        max=16,
+        help="Make masks in the N best frames (lite).  [default: the preset's own, 1 with another --sampler]",
     ),
 ]
 SelfCheckOption: TypeAlias = Annotated[
@@ -53,3 +61,27 @@ NegPointOption: TypeAlias = Annotated[
 FrameOption: TypeAlias = Annotated[
     int | None, typer.Option("--frame", min=0, help="Number of the frame of the mask, box or points, counted from 0.  [default: 0]")
 ]
+
+
+class ChangedSettings(NamedTuple):
+    """What the options change of a preset's settings, as `presets.load` takes it."""
+
+    sampler: dict[str, Any]
+    extensions: dict[str, Any]
+
+
+def changed_settings(
+    mode: str, anchors: int | None, seed_frames: int | None, *, self_check: bool = False, presence_votes: int = 0
+) -> ChangedSettings:
+    """Return the settings that options ask for; what is not asked for stays as the preset has it.
+
+    A row of the paper's Table 5 (`mode` other than "full") makes masks in one frame, as there, unless `seed_frames` says otherwise.
+    """
+    one_frame = mode != "full" and seed_frames is None
+    sampler = {"mode": None if mode == "full" else mode, "num_anchors": anchors}
+    extensions = {
+        "num_seed_frames": 1 if one_frame else seed_frames,
+        "self_check": self_check or None,
+        "num_presence_votes": presence_votes or None,
+    }
+    return ChangedSettings(*({name: value for name, value in one.items() if value is not None} for one in (sampler, extensions)))

@@ -1,4 +1,4 @@
-"""Outputs: refused before any work where they cannot be written, then written and told of."""
+"""The outputs of a verb: checked before any work, so that what cannot be written fails early, then written and summarised."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from videoseg_r1.files import output_errors
 if TYPE_CHECKING:
     from videoseg_r1.output.result import SegmentationResult
     from videoseg_r1.types import Progress, TrackEvent
+    from videoseg_r1.video import Video
 
 _PROBE = bytes(1 << 16)
 _MAX_EVENTS = 6
@@ -56,12 +57,14 @@ def existing_part(folder: Path) -> Path:
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 
-def saved(result: SegmentationResult, folder: Path, formats: Sequence[str], *, overwrite: bool, progress: Progress) -> Outcome:
-    """Write a result and tell of it. Raises: see `export.save`."""
+def saved(
+    result: SegmentationResult, folder: Path, formats: Sequence[str], *, overwrite: bool, progress: Progress, video: Video | None = None
+) -> Outcome:
+    """Write a result and tell of it; `video` is the one that was segmented, where it is still open. Raises: see `output.save`."""
     from videoseg_r1.output.save import save
 
     progress("save", 0, 1)
-    outputs = {name: str(path) for name, path in save(result, folder, formats, overwrite=overwrite).items()}
+    outputs = {name: str(path) for name, path in save(result, folder, formats, overwrite=overwrite, video=video).items()}
     progress("save", 1, 1)
     failed = result.reasoning is not None and result.reasoning.failed
     return Outcome({**result.to_dict(), "outputs": outputs}, _summary(result, outputs), exit_code=int(failed))

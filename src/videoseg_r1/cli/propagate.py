@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videoseg_r1.cli.inputs import check_video, given_of
+from videoseg_r1.cli.inputs import opened, seed_input_of
 from videoseg_r1.cli.options import (
     BoxOption,
     DeviceOption,
@@ -46,16 +46,14 @@ def propagate(
 
     A mask with several numbers or colours holds several objects.
     """
-    given = given_of(mask, box, point, neg_point, frame)
+    given = seed_input_of(mask, box, point, neg_point, frame)
     if not given:
         raise InvalidPrompt("there is nothing to propagate", fix="give --mask FILE, --box X1,Y1,X2,Y2 or --point X,Y")
     names = formats_of(formats)
     check_outputs(out, names, overwrite=overwrite)
-    on_corrupt = check_video(video, keep_prefix=keep_prefix)
-
     from videoseg_r1.presets.table import load
 
-    with terminal.progress() as progress:
-        segmenter = load(preset, device=device, propagator=propagator, on_corrupt=on_corrupt)
-        result = segmenter.propagate(video, given, on_progress=progress)
-        return saved(result, out, names, overwrite=overwrite, progress=progress)
+    segmenter = load(preset, device=device, propagator=propagator)
+    with opened(video, keep_prefix=keep_prefix) as source, terminal.progress() as progress:
+        result = segmenter.propagate(source, given, on_progress=progress)
+        return saved(result, out, names, overwrite=overwrite, progress=progress, video=source)

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from videoseg_r1.cli.options import DeviceOption, PresetOption
+from videoseg_r1.cli.options import DeviceOption
 from videoseg_r1.cli.terminal import Outcome, Terminal
-from videoseg_r1.errors import InvalidQuery
+from videoseg_r1.errors import InvalidQuery, UsageError
 
 
 def rate(
@@ -18,14 +18,17 @@ def rate(
     *,
     source: Annotated[Path, typer.Argument(metavar="VIDEO|MANIFEST", help="A video, or JSON lines with video, query and maybe id.")],
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What would be looked for in the video.")] = None,
-    preset: PresetOption = "lite",
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="Whose model rates; it must see pictures: 3b, 7b, endpoint, ...", show_default=False),
+    ] = None,
     device: DeviceOption = "auto",
     mode: Annotated[
         Literal["tiers", "quantile"], typer.Option("--mode", help="Fixed thresholds of the tiers, or such that part the items in thirds.")
     ] = "tiers",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask the model again, and remember nothing.")] = False,
 ) -> Outcome:
-    """Rate how hard queries are, with the language model of a preset.
+    """Rate how hard queries are, with the vision-language model of a preset.
 
     Example: videoseg rate race.mp4 "the runner who overtakes last" --preset 7b
     """
@@ -36,6 +39,10 @@ def rate(
     from videoseg_r1.difficulty.rater import Rater
     from videoseg_r1.difficulty.report import rate_items, row, thresholds
     from videoseg_r1.presets import table as presets
+
+    if preset is None:
+        fix = f"add --preset with one of {', '.join(presets.presets_that_see())}"
+        raise UsageError("rating needs a model that sees pictures", where="--preset", why="no preset was named", fix=fix)
     from videoseg_r1.video.manifest import Item, read_manifest
 
     items = read_manifest(source) if query is None else [Item(source, query, source.name)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from videoseg_r1.cli.inputs import check_video
+from videoseg_r1.cli.inputs import opened
 from videoseg_r1.cli.options import DEFAULT_FORMATS, DeviceOption, FormatsOption, KeepPrefixOption, OutOption, OverwriteOption, VideoArg
 from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
 from videoseg_r1.cli.terminal import Outcome, Terminal
@@ -38,17 +39,10 @@ def replay(
     from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
 
     known = Trace.read(trace)
-    on_corrupt = check_video(video, keep_prefix=keep_prefix)
-    with terminal.progress() as progress:
-        sampler = build(SamplerConfig, known.settings.get("sampler", {}), f"{trace}: settings.sampler")
-        extensions = build(Extensions, known.settings.get("extensions", {}), f"{trace}: settings.extensions")
-        segmenter = load(
-            known.preset,
-            device=device,
-            propagator=known.settings.get("propagator"),
-            sampler=sampler,
-            extensions=extensions,
-            on_corrupt=on_corrupt,
-        )
-        result = segmenter.replay(known, video, on_progress=progress)
-        return saved(result, out, names, overwrite=overwrite, progress=progress)
+    sampler = build(SamplerConfig, known.settings.get("sampler", {}), f"{trace}: settings.sampler")
+    extensions = build(Extensions, known.settings.get("extensions", {}), f"{trace}: settings.extensions")
+    propagator = known.settings.get("propagator")
+    segmenter = load(known.preset, device=device, propagator=propagator, sampler=asdict(sampler), extensions=asdict(extensions))
+    with opened(video, keep_prefix=keep_prefix) as source, terminal.progress() as progress:
+        result = segmenter.replay(known, source, on_progress=progress)
+        return saved(result, out, names, overwrite=overwrite, progress=progress, video=source)

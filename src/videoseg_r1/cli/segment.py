@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from videoseg_r1.cli.inputs import check_video, given_of
+from videoseg_r1.cli.inputs import opened, seed_input_of
 from videoseg_r1.cli.options import (
     DEFAULT_FORMATS,
     AnchorsOption,
@@ -24,9 +24,11 @@ from videoseg_r1.cli.options import (
     PresetOption,
     PropagatorOption,
     SamplerOption,
+    SeedFramesOption,
     SeedOption,
     SelfCheckOption,
     VideoArg,
+    changed_settings,
 )
 from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
 from videoseg_r1.cli.terminal import Outcome, Terminal
@@ -50,6 +52,7 @@ def segment(
     device: DeviceOption = "auto",
     sampler: SamplerOption = "full",
     anchors: AnchorsOption = None,
+    seed_frames: SeedFramesOption = None,
     self_check: SelfCheckOption = False,
     presence_votes: PresenceVotesOption = 0,
     mask: MaskOption = None,
@@ -64,7 +67,7 @@ def segment(
 
     With --mask, --box or --point on a frame, that object is followed and the sentence is not read.
     """
-    given = given_of(mask, box, point, neg_point, frame)
+    given = seed_input_of(mask, box, point, neg_point, frame)
     if query is None and not given:
         raise InvalidQuery(
             "there is nothing to look for", fix='say it after the video, e.g. "the dog on the left", or give --mask or --box'
@@ -72,17 +75,15 @@ def segment(
     names = formats_of(formats)
     check_outputs(out, names, overwrite=overwrite)
 
-    from videoseg_r1.config import Extensions
-    from videoseg_r1.presets.table import load, preset_of
+    from videoseg_r1.presets.table import load
     from videoseg_r1.prompts import clean_query
 
-    label = None if query is None else clean_query(query)
-    on_corrupt = check_video(video, keep_prefix=keep_prefix)
-    with terminal.progress() as progress:
-        sampling, extensions = preset_of(preset).sampling(sampler, anchors), Extensions(self_check, presence_votes)
-        segmenter = load(preset, device=device, propagator=propagator, sampler=sampling, extensions=extensions, on_corrupt=on_corrupt)
+    changes = changed_settings(sampler, anchors, seed_frames, self_check=self_check, presence_votes=presence_votes)
+    segmenter = load(preset, device=device, propagator=propagator, sampler=changes.sampler, extensions=changes.extensions)
+    with opened(video, keep_prefix=keep_prefix) as source, terminal.progress() as progress:
         if given:
-            result = segmenter.propagate(video, given, query=label, on_progress=progress)
+            label = None if query is None else clean_query(query)
+            result = segmenter.propagate(source, given, query=label, on_progress=progress)
         else:
-            result = segmenter.segment(video, label or "", seed=seed, on_progress=progress)
-        return saved(result, out, names, overwrite=overwrite, progress=progress)
+            result = segmenter.segment(source, query or "", seed=seed, on_progress=progress)
+        return saved(result, out, names, overwrite=overwrite, progress=progress, video=source)

@@ -1,4 +1,4 @@
-"""videoseg train: train the language model by a recipe, or write what several machines need to do so."""
+"""videoseg train: train the language model by a recipe, or write the launch files for several machines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From ratings to the difficulty D, from D to a tier, and from there to the token budget; the one place with these numbers.
 
 The paper names the five ratings, their mean and three tiers; it publishes no thresholds and no budgets. The values are ours,
-algorithm.md B.4 and B.5. Not here: asking for ratings (`rater`), the penalty for reasoning beyond the budget (`rewards`).
+docs/algorithm.md, "Difficulty". Not here: asking for ratings (`rater`), the penalty for reasoning beyond the budget (`rewards`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Ratings by a chat model: it sees eight frames and the query, and answers with five numbers.
 
-Source: the paper rates offline with a vision-language model; frames, prompt and the handling of bad replies are ours, algorithm.md B.4.
+Source: the paper rates offline with a vision-language model; frames, prompt and the handling of bad replies are ours
+(docs/algorithm.md, "Difficulty").
 Not here: what follows from the numbers (`levels`).
 """
 

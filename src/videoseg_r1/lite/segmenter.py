@@ -1,23 +1,25 @@
-"""Stage 3a of `lite`: from a box and points to a mask, by looking at the box closely.
+"""Stage 3a of `lite`: from a box and points to a mask, by the saliency of a crop around the box.
 
-The crop around the box goes through the saliency network at its full resolution: what stands out in a box that was drawn around
-an object is the object. If the points disagree, wider crops are tried, and at last colour models (GrabCut) decide. Not here:
-points without a box beyond a simple guess of the extent, thin structures, see-through things.
+The crop goes through the saliency network at full resolution: what stands out in a box that was drawn around an object is the object. If
+the points disagree, wider crops are tried, and in the end colour models (GrabCut) decide. Points without a box get a simple guess of the
+extent. Thin structures and transparent things come out badly. Not here: the network (`lite.perception.saliency`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.lite.perception.saliency import load_saliency
 from videoseg_r1.types import BoolMask, Box, Cue, Frame, Point, RgbImage
 
-_MARGINS = (0.25, 1.0, 3.0)  # of the box on each side: what stands out depends on what is seen around it; the first that fits the cue wins
+_MARGINS = (0.25, 1.0, 3.0)  # of the box on each side: saliency depends on the surroundings; the first that fits the cue is taken
 _SIDE = 320
 _GRAB_WIDTH = 320
 _FILLS_LEAST = 0.08  # a mask that fills less of its box than this has missed the object
@@ -25,9 +27,13 @@ _POINT_REACH = 0.03  # radius of what a point says, in units of the box's size
 
 
 class LiteSegmenter:
-    """A `Segmenter`. Args: `device` of the saliency network."""
+    """A `Segmenter` on saliency. Threads may share it. It was tested on a CPU only; on a GPU it has not been run.
 
-    def __init__(self, device: str = "cpu") -> None:
+    Args:
+        device: where the saliency network computes; it is loaded at the first mask.
+    """
+
+    def __init__(self, device: torch.device) -> None:
         self._device = device
 
     def segment(self, frame: Frame, cues: Sequence[Cue]) -> BoolMask:
@@ -65,7 +71,7 @@ class LiteSegmenter:
         return out
 
     def _extent(self, rgb: RgbImage, points: Sequence[Point]) -> Box:
-        """Guess the box of the thing under the points: the salient area that holds the first of them, else a box around them."""
+        """Return a guess of the box of the thing under the points: the salient area of the first point, else a box around them all."""
         if not points:
             raise InvalidPrompt("A cue needs a box or a point", fix="give --box x1,y1,x2,y2 or --point x,y")
         height, width = rgb.shape[:2]
@@ -99,7 +105,7 @@ def _agrees(mask: BoolMask, cue: Cue, inside: BoolMask, reach: float) -> bool:
 
 
 def _grab(rgb: RgbImage, prior: npt.NDArray[np.float32], inside: BoolMask, cue: Cue, reach: float) -> BoolMask:
-    """GrabCut (Rother et al. 2004): outside the box is background, points are certain, saliency is the first guess."""
+    """Return the mask of GrabCut (Rother et al. 2004): outside the box is background, points are certain, saliency is the first guess."""
     height, width = prior.shape
     scale = min(1.0, _GRAB_WIDTH / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -115,9 +121,24 @@ def _grab(rgb: RgbImage, prior: npt.NDArray[np.float32], inside: BoolMask, cue: 
     foreground = (small == cv2.GC_FGD) | (small == cv2.GC_PR_FGD)
     if foreground.sum() < 10 or (~foreground).sum() < 10:  # too little of either to model its colours
         return _resized(foreground, width, height)
-    cv2.setRNGSeed(0)  # GrabCut starts from k-means: the same input must give the same mask
-    cv2.grabCut(picture, small, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+    small = _grab_cut(picture.astype(np.uint8), small.astype(np.uint8))
     return _resized((small == cv2.GC_FGD) | (small == cv2.GC_PR_FGD), width, height)
+
+
+def _grab_cut(picture: npt.NDArray[np.uint8], state: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the state (h, w) of every pixel of a BGR picture after GrabCut.
+
+    GrabCut starts from k-means, which draws from OpenCV's random number generator. Each thread has its own generator, so GrabCut runs in a
+    short-lived thread that seeds it: the same input gives the same mask, and the generator of the caller is left alone.
+    """
+
+    def cut() -> None:
+        cv2.setRNGSeed(0)
+        cv2.grabCut(picture, state, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(cut).result()
+    return state
 
 
 def _resized(mask: BoolMask, width: int, height: int) -> BoolMask:
@@ -125,14 +146,14 @@ def _resized(mask: BoolMask, width: int, height: int) -> BoolMask:
 
 
 def _without(mask: BoolMask, cue: Cue) -> BoolMask:
-    """Drop the connected parts that only negative points lie on."""
+    """Return the mask without the connected parts that only negative points lie on."""
     _, labels = cv2.connectedComponents(mask.astype(np.uint8))
     on = [{int(labels[int(p.y), int(p.x)]) for p in points if _inside(p, mask)} for points in (cue.neg_points, cue.points)]
     return mask & ~np.isin(labels, list(on[0] - on[1]))
 
 
 def _around_points(mask: BoolMask, points: Sequence[Point]) -> BoolMask:
-    """Drop specks, and, where points say which parts are meant, parts that are small beside those the points lie on."""
+    """Return the mask without connected parts that are small beside the largest part, or beside those that the points lie on."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask

@@ -13,7 +13,7 @@ from videoseg_r1.masks.labels import nearest, resize_mask, union_of
 from videoseg_r1.types import CANONICAL, BoolMask, Box, Point
 
 RING_PX = 40
-"""Farthest a negative point may lie from the mask, in L1 pixels of the canonical frame (algorithm.md B.3)."""
+"""Farthest a negative point may lie from the mask, in L1 pixels of the canonical frame (docs/algorithm.md, "Negative points")."""
 
 
 def box_of(mask: BoolMask) -> Box:
@@ -29,7 +29,7 @@ def center_of(mask: BoolMask) -> Point:
 
     The edge of the picture counts as an edge of the mask, so an object that is cut off gets a point in its visible middle.
     Raises: InvalidPrompt: the mask is empty.
-    Source: peak of the Euclidean distance transform, algorithm.md A.3.
+    Source: peak of the Euclidean distance transform; docs/algorithm.md, "The canonical frame".
     """
     import cv2
 
@@ -48,7 +48,7 @@ def negative_point_of(mask: BoolMask, others: BoolMask | None = None) -> Point |
     The middle of that ring is preferred, and a pixel inside the mask's own box counts as ten pixels nearer to it, because there the
     box alone is wrong. Of equally good pixels the nearest to the centre of the box is taken. `others`, (H, W) or (N, H, W), is
     avoided as well: the other targets. None when the mask is empty or nothing around it is free.
-    Source: the region of the negative-point reward, algorithm.md B.3; the choice inside it is ours.
+    Source: the region of the negative-point reward, docs/algorithm.md, "Negative points"; the choice inside it is ours.
     """
     import cv2
 
@@ -75,7 +75,7 @@ def negative_point_of(mask: BoolMask, others: BoolMask | None = None) -> Point |
 def boundary(mask: BoolMask) -> BoolMask:
     """Return the (H, W) pixels that differ from their right, lower or lower-right neighbour; the picture's edge is no boundary.
 
-    Source: Perazzi et al. 2016, contour accuracy F; datasets_metrics.md 2.2.
+    Source: Perazzi et al. 2016, contour accuracy F; docs/metrics.md, "F, contour accuracy".
     """
     edge = np.zeros(mask.shape, np.bool_)
     edge[:, :-1] |= mask[:, :-1] != mask[:, 1:]

@@ -24,7 +24,7 @@ from videoseg_r1.masks import union_of, write_label_png
 from videoseg_r1.output.card import card_frames, card_picture, draw_card
 from videoseg_r1.output.render import cutout, matte, overlay
 from videoseg_r1.types import BoolMask, Frame, RgbImage
-from videoseg_r1.video import VideoWriter
+from videoseg_r1.video import Video, VideoWriter
 
 if TYPE_CHECKING:
     from videoseg_r1.output.result import SegmentationResult
@@ -46,26 +46,31 @@ class Export:
     sink: Callable[[SegmentationResult, Path], AbstractContextManager[Push]] | None = None
 
 
-def save(result: SegmentationResult, folder: str | Path, formats: Sequence[str], *, overwrite: bool = False) -> dict[str, Path]:
+def save(
+    result: SegmentationResult, folder: str | Path, formats: Sequence[str], *, overwrite: bool = False, video: Video | None = None
+) -> dict[str, Path]:
     """Write the result into a folder, which is made if need be. Returns format -> file or folder.
 
-    Names, existing outputs, the folder and the source are checked before any work.
+    Names, existing outputs, the folder and the source are checked before any work. Formats with pictures read `video`, the one that was
+    segmented, where it is given and still open; otherwise the source is opened again, once.
+
     Raises: UnknownName; OutputExists: an output is there and `overwrite` is not set; OutputError: the folder cannot be written, or the
         disk is full; SourceNotFound and other InputErrors: a format needs the pictures and the video cannot be read;
         ShapeMismatch: the video is not the one that was segmented.
     """
     root = Path(folder)
-    with output_errors("the result cannot be saved", root):
+    with ExitStack() as opened, output_errors("the result cannot be saved", root):
         exports = checked_exports(root, formats, overwrite=overwrite)
-        if any(export.sink for export in exports):
-            result.reopen().close()
-    targets = {export.name: root / export.file_name for export in exports}
-    with output_errors("the result cannot be saved", root), side_folder(root) as staging:
-        for export in exports:
-            if export.write is not None:
-                export.write(result, staging / export.file_name)
-        _write_pictures(result, staging, exports)
-        _publish(staging, list(targets.values()))
+        if video is None and any(export.sink for export in exports):
+            video = opened.enter_context(result.reopen())
+        targets = {export.name: root / export.file_name for export in exports}
+        with side_folder(root) as staging:
+            for export in exports:
+                if export.write is not None:
+                    export.write(result, staging / export.file_name)
+            if video is not None:
+                _write_pictures(result, video, staging, exports)
+            _publish(staging, list(targets.values()))
     return targets
 
 
@@ -114,12 +119,12 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _write_pictures(result: SegmentationResult, staging: Path, exports: Sequence[Export]) -> None:
+def _write_pictures(result: SegmentationResult, video: Video, staging: Path, exports: Sequence[Export]) -> None:
     """Decode the video once and give every frame to every format that needs pictures."""
     sinks = [export.sink(result, staging / export.file_name) for export in exports if export.sink is not None]
     if not sinks:
         return
-    with result.reopen() as video, ExitStack() as stack:
+    with ExitStack() as stack:
         pushes = [stack.enter_context(sink) for sink in sinks]
         seen = 0
         for frame in video.frames(0, result.num_frames):

@@ -1,22 +1,84 @@
-"""Further frames that are answered for, beyond the paper: what they correct, and which frames to show for a self-check.
+"""Further answers beyond the paper that correct masks: anchors in the key segment, and the self-check.
 
 An anchor's answer is about the same objects as the target frame's, but nothing says which is which: they are told apart by where
-the carried masks already are. Not here: asking (`segmenter`), carrying (`stages.propagation.both_ways`).
+the carried masks already are. Not here: carrying masks (`carried`), how a chat model looks at masks (`stages.reasoning.self_check`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from scipy.optimize import linear_sum_assignment
 
 from videoseg_r1.masks import iou_matrix
-from videoseg_r1.types import BoolMask
+from videoseg_r1.output.render import overlay
+from videoseg_r1.pipeline.carried import Carried
+from videoseg_r1.pipeline.steps import Steps
+from videoseg_r1.stages.protocols import Checker, Context, Reasoner, Segmenter
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, KeyframePick
+from videoseg_r1.video import Video
 
 AGREES = 0.9
 """An anchor whose masks overlap the carried ones this much (IoU) brings nothing new."""
 NUM_CHECKED = 6
 """Frames that a self-check shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What further answers are asked with: the video, the sentence, the result of stage 1, and stage 2."""
+
+    video: Video
+    query: str
+    keyframes: KeyframePick
+    reasoner: Reasoner
+
+    def at(self, frame_index: int, why: AnchorReason, steps: Steps) -> Anchor:
+        """Return the answer of stage 2 with another frame as target frame."""
+        with steps.step("reason"):
+            frame = self.video.read([frame_index])[0]
+            context = Context(self.video, replace(self.keyframes, target_frame=frame_index))
+            return Anchor(frame_index, why, self.reasoner.reason(frame, context, self.query))
+
+
+def asked_in_key_segment(asked: Asked, steps: Steps) -> tuple[Anchor, ...]:
+    """Return the answers for the anchors that stage 1 chose beside the target frame (`SamplerConfig.num_anchors`)."""
+    return tuple(asked.at(index, "split", steps) for index in asked.keyframes.anchors)
+
+
+def asked_after_check(asked: Asked, checker: Checker, seeds: Mapping[int, BoolMask], carried: Carried, steps: Steps) -> tuple[Anchor, ...]:
+    """Show the masks to the model once, and return its answer for the middle of the longest stretch that it finds wrong; none if none is.
+
+    Args:
+        asked: what to ask with.
+        checker: the self-check.
+        seeds: the seed masks, whose frames are not shown.
+        carried: the masks of every frame.
+        steps: timed and told as "check" and "reason".
+    """
+    with steps.step("check"):
+        frames = asked.video.read(checked_frames(asked.video.num_frames, list(seeds)))
+        drawn = [replace(frame, rgb=overlay(frame.rgb, carried.spool.masks(frame.index))) for frame in frames]
+        wrong = checker.wrong(drawn, asked.query)
+    worst = worst_frame([frame.index for frame in frames], wrong)
+    return () if worst is None else (asked.at(worst, "check", steps),)
+
+
+def corrections(
+    anchors: Sequence[Anchor], carried: Carried, video: Video, segmenter: Callable[[], Segmenter], steps: Steps
+) -> dict[int, BoolMask]:
+    """Return the seed masks of the anchors that say otherwise than the masks that were carried to their frames, by frame."""
+    seeds: dict[int, BoolMask] = {}
+    for anchor in anchors:
+        if not anchor.reasoning.cues:
+            continue
+        with steps.timed("seed"):
+            answered = segmenter().segment(video.read([anchor.frame_index])[0], anchor.reasoning.cues)
+        masks = corrected(answered, carried.spool.masks(anchor.frame_index))
+        if masks is not None:
+            seeds[anchor.frame_index] = masks
+    return seeds
 
 
 def corrected(answered: BoolMask, carried: BoolMask) -> BoolMask | None:

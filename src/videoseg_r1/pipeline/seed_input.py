@@ -1,11 +1,11 @@
-"""What is known of one frame before stage 3: masks, a label map, or boxes and points, checked against the frame.
+"""What a user gives instead of a sentence: masks, a label map, or boxes and points of some frames, checked and made into seed masks.
 
-Not here: turning boxes and points into masks (a `Segmenter` does).
+Not here: carrying the masks (`carried`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,10 +13,33 @@ import numpy.typing as npt
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks import from_label_map
+from videoseg_r1.stages.protocols import Segmenter
 from videoseg_r1.types import BoolMask, Box, Cue, Frame
+from videoseg_r1.video import Video
 
-Given: TypeAlias = npt.NDArray[Any] | Sequence[Cue]
-"""What is known of one frame: a bool mask (H, W), bool masks (N, H, W), an integer label map (H, W), or cues."""
+SeedInput: TypeAlias = npt.NDArray[Any] | Sequence[Cue]
+"""What is given of one frame: a bool mask (H, W), bool masks (N, H, W), an integer label map (H, W), or cues."""
+
+
+def seeds_of(video: Video, given: Mapping[int, SeedInput], segmenter: Callable[[], Segmenter]) -> dict[int, BoolMask]:
+    """Return the seed masks by frame, bool (N, H, W).
+
+    Args:
+        video: what the frames belong to.
+        given: frame index -> what is known of that frame.
+        segmenter: stage 3a, asked for only when there are boxes or points.
+    Raises: InvalidPrompt: nothing is given, there is no such frame, it has another size, or nothing was found at a box or point.
+        ModelError, ResourceError.
+    """
+    seeds: dict[int, BoolMask] = {}
+    for index, value in sorted(given.items()):
+        if not 0 <= index < video.num_frames:
+            raise InvalidPrompt("there is no such frame", where=f"frame {index}", why=f"the video has frames 0 to {video.num_frames - 1}")
+        frame = video.read([index])[0]
+        seeds[index] = as_masks(value, frame) if isinstance(value, np.ndarray) else _from_cues(frame, value, segmenter)
+    if not seeds or not any(masks.any() for masks in seeds.values()):
+        raise InvalidPrompt("nothing to propagate", why="every mask given is empty", fix="give at least one frame with a mask")
+    return seeds
 
 
 def as_masks(value: npt.NDArray[Any], frame: Frame) -> BoolMask:
@@ -65,6 +88,15 @@ def check_cue(cue: Cue, frame: Frame) -> None:
                 why=f"point {point.x:g},{point.y:g}, frame {width} x {height}",
                 fix="give x,y in pixels of the displayed frame",
             )
+
+
+def _from_cues(frame: Frame, cues: Sequence[Cue], segmenter: Callable[[], Segmenter]) -> BoolMask:
+    for cue in cues:
+        check_cue(cue, frame)
+    masks = segmenter().segment(frame, cues)
+    if not masks.any():
+        raise InvalidPrompt("no object was found at this prompt", where=f"frame {frame.index}", fix="draw the box tighter, or add a point")
+    return masks
 
 
 def _corners(box: Box) -> str:

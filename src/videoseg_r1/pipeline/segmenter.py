@@ -1,72 +1,89 @@
-"""The three stages in a row: video and sentence in, masks in every frame and the reasoning out.
+"""The paper's flow: video and sentence in, masks in every frame and the reasoning out.
 
-Data flows one way: source -> Video -> KeyframePick -> Reasoning -> seed masks -> tracks -> result. Not here: which models stand
-behind the stages (`presets.table`), files that are written (`output.save`), many videos at once.
+Data flows one way: source -> Video -> KeyframePick -> Reasoning -> seed masks -> masks of every frame -> result. Not here: which
+models stand behind the stages (`presets`), files that are written (`output`), many videos at once.
 """
 
 from __future__ import annotations
 
-import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from videoseg_r1._version import __version__
 from videoseg_r1.config import Limits
 from videoseg_r1.documents import to_plain
-from videoseg_r1.errors import InvalidDocument, InvalidPrompt
-from videoseg_r1.masks import MaskSpool, decode, encode
-from videoseg_r1.output.render import overlay
+from videoseg_r1.errors import InvalidDocument
+from videoseg_r1.masks import decode, encode
 from videoseg_r1.output.result import SegmentationResult, Track
 from videoseg_r1.output.trace import Trace, TracedVideo
-from videoseg_r1.pipeline.corrections import checked_frames, corrected, worst_frame
-from videoseg_r1.pipeline.run import Carried, Run
-from videoseg_r1.pipeline.seed_input import Given, as_masks, check_cue
+from videoseg_r1.pipeline.carried import Carried, CarriedMasks
+from videoseg_r1.pipeline.corrections import Asked, asked_after_check, asked_in_key_segment, corrections
+from videoseg_r1.pipeline.seed_input import SeedInput, seeds_of
+from videoseg_r1.pipeline.steps import Steps
+from videoseg_r1.pipeline.stream import SegmentationStream, StreamItem
 from videoseg_r1.prompts import clean_query
-from videoseg_r1.stages.protocols import Checker, Context, Follower, HasNotes, Propagator, Reasoner, Sampler, Segmenter
-from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Cue, Frame, Progress, TrackEvent
+from videoseg_r1.stages.protocols import BestFrameFinder, Checker, Context, HasNotes, Propagator, Reasoner, Sampler, Segmenter
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, KeyframePick, Progress, Reasoning
 from videoseg_r1.video import OnCorrupt, Source, Video, open_video
 
 Stage = TypeVar("Stage")
-
-_MAX_CARRIED = 8  # kept per open video
+Seeds: TypeAlias = Mapping[int, BoolMask]
+"""Frame index -> bool (N, H, W), the same objects in the same order everywhere; empty where there is no target."""
+AskFurther: TypeAlias = Callable[[Seeds, Carried], tuple[Anchor, ...]]
+"""Returns answers for further frames, given the seed masks and the masks that were carried from them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
     """The models of a preset, one maker per protocol; those of stages 1 and 2 take a seed.
 
-    A maker is called when its stage is first needed: whoever carries masks through a video loads no language model. A `checker`
-    turns the self-check on. `settings` and `models` are recorded in the trace.
+    A maker is called when its stage is first needed: whoever carries masks through a video loads no language model. `frame_finder` finds
+    the frames where what was meant is seen best; None takes the target frame. `checker` turns the self-check on. `settings` and `models`
+    are recorded in the trace.
     """
 
     sampler: Callable[[int], Sampler]
     reasoner: Callable[[int], Reasoner]
     segmenter: Callable[[], Segmenter]
     propagator: Callable[[], Propagator]
+    frame_finder: Callable[[], BestFrameFinder] | None = None
     checker: Callable[[int], Checker] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     models: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
-class StreamItem:
-    """One frame of a running segmentation: masks (N, H, W) bool, one confidence in 0..1 per object, and what happened by then."""
+class _Understood:
+    """What stages 1 and 2 found for a sentence.
 
-    frame_index: int
-    pts_s: float
-    masks: BoolMask
-    confidence: tuple[float, ...]
-    events: tuple[TrackEvent, ...] = ()
+    `best` are the same objects in the frames where they are seen best. `reasoner` is who answered; None in a replay.
+    """
+
+    keyframes: KeyframePick
+    reasoning: Reasoning
+    best: tuple[Anchor, ...] = ()
+    reasoner: Reasoner | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What was asked of a run, for its result and trace."""
+
+    source: Source
+    query: str | None
+    seed: int = 0
+    seed_input: Seeds = field(default_factory=dict[int, BoolMask])
 
 
 class VideoSegmenter:
     """Segments videos by sentences, or by masks, boxes and points, with the stages of a preset.
+
+    Several threads may use one segmenter, each with a video that it opened itself.
 
     Args:
         stages: the models.
@@ -80,53 +97,59 @@ class VideoSegmenter:
         self.preset = preset
         self.limits = limits or Limits()
         self.on_corrupt: OnCorrupt = on_corrupt
-        # several sentences often mean the same thing of one open video: its masks are carried through it once
-        self._carried: WeakKeyDictionary[Video, dict[bytes, Carried]] = WeakKeyDictionary()
-        self._noting: list[HasNotes] = []
+        self._carried = CarriedMasks()
+        self._loaded: dict[str, Any] = {}
+        self._loading = threading.Lock()
 
-    @cached_property
+    @property
     def segmenter(self) -> Segmenter:
         """Stage 3a, loaded when it is first needed."""
-        return self._load(self.stages.segmenter())
+        return self._load("segmenter", self.stages.segmenter)
 
-    @cached_property
+    @property
     def propagator(self) -> Propagator:
         """Stage 3b, loaded when it is first needed."""
-        return self._load(self.stages.propagator())
+        return self._load("propagator", self.stages.propagator)
 
     def segment(self, source: Source, query: str, *, seed: int = 0, on_progress: Progress | None = None) -> SegmentationResult:
         """Find what the sentence asks for and mask it in every frame.
 
         Args:
-            source: video file, frame folder, image, array (T, H, W, 3) uint8, or an iterable of frames.
+            source: video file, frame folder, image, array (T, H, W, 3) uint8, an iterable of frames, or an open `Video`.
             query: the sentence.
             seed: of every random choice; the same seed and input give the same masks and trace.
-            on_progress: see `Progress`.
+            on_progress: see `Progress`; it may raise to cancel.
         Returns: the result; no tracks when the answer is "no target".
         Raises: InvalidQuery, InputError, ModelError, ResourceError.
         """
-        text = clean_query(query, max_chars=self.limits.max_query_chars)
+        query = clean_query(query, max_chars=self.limits.max_query_chars)
+        steps = Steps(on_progress)
         with self._open(source) as video:
-            run = Run(video, text, seed, on_progress)
-            self._understand(run)
-            return self._finish(run, source)
+            found = self._understand(video, query, seed, steps)
+            seeds = self._seed(video, found, steps)
+            further = self._further_questions(video, query, seed, found, steps)
+            carried, anchors = self._carry(video, seeds, further, steps)
+            return self._result(video, _Request(source, query, seed), found, (*found.best, *anchors), carried, steps)
 
-    def stream(self, source: Source, query: str, *, seed: int = 0) -> Iterator[StreamItem]:
-        """Yield the masks frame by frame as they are made: from the target frame to the end, then backwards to the start.
+    def stream(self, source: Source, query: str, *, seed: int = 0, on_progress: Progress | None = None) -> SegmentationStream:
+        """Find what the sentence asks for, then hand out masks as they are made: from the last seed frame to the end, then backwards.
 
-        Nothing is yielded when the answer is "no target". Memory does not grow with the video. Anchors that are asked about again and
-        the self-check are left out: they need the whole video first. Raises: as `segment`.
+        Memory does not grow with the video. Anchors that are asked about and the self-check are left out: they need the whole video first.
+
+        Returns: the stream; stages 1 to 3a are done when it is returned, and it says so when there is no target.
+        Raises: as `segment`.
         """
-        text = clean_query(query, max_chars=self.limits.max_query_chars)
-        with self._open(source) as video:
-            run = Run(video, text, seed, None)
-            self._understand(run)
-            if run.num_objects:
-                for found in self.propagator.run(video, run.seeds):
-                    yield StreamItem(found.index, video.pts_s(found.index), found.masks, found.confidence, found.events)
+        query = clean_query(query, max_chars=self.limits.max_query_chars)
+        steps = Steps(on_progress)
+        with ExitStack() as opened:
+            video = opened.enter_context(self._open(source))
+            found = self._understand(video, query, seed, steps)
+            seeds = self._seed(video, found, steps)
+            items = self._stream(video, seeds, steps) if seeds else None
+            return SegmentationStream(query, video.num_frames, found.keyframes, found.reasoning, items, opened.pop_all().close)
 
     def propagate(
-        self, source: Source, given: Mapping[int, Given], *, query: str | None = None, on_progress: Progress | None = None
+        self, source: Source, given: Mapping[int, SeedInput], *, query: str | None = None, on_progress: Progress | None = None
     ) -> SegmentationResult:
         """Carry masks, boxes or points through the video, without any text.
 
@@ -134,194 +157,141 @@ class VideoSegmenter:
             source: as in `segment`.
             given: frame index -> mask, masks, label map or cues; the same objects on every frame.
             query: a label for the result; it has no influence.
-            on_progress: see `Progress`.
+            on_progress: see `Progress`; it may raise to cancel.
         Raises: InvalidPrompt: nothing given, outside the video, or of another size. InputError, ModelError, ResourceError.
         """
+        steps = Steps(on_progress)
         with self._open(source) as video:
-            run = Run(video, query, 0, on_progress)
-            with run.step("seed"):
-                run.seeds = self._seeds_of(video, given)
-            run.given = {index: tuple(encode(mask) for mask in masks) for index, masks in run.seeds.items()}
-            return self._finish(run, source)
+            with steps.step("seed"):
+                seeds = seeds_of(video, given, lambda: self.segmenter)
+            carried, _ = self._carry(video, seeds, (), steps)
+            return self._result(video, _Request(source, query, seed_input=seeds), None, (), carried, steps)
 
     def replay(self, trace: Trace, source: Source, *, on_progress: Progress | None = None) -> SegmentationResult:
         """Make the masks of a trace again, without its language model.
 
         Raises: InvalidDocument: the trace belongs to another video, preset or settings.
         """
+        steps = Steps(on_progress)
         with self._open(source) as video:
             self._check_trace(trace, video)
-            run = Run(video, trace.query, trace.seed, on_progress, trace.keyframes, trace.reasoning)
-            run.given, run.anchors = trace.seed_masks, trace.anchors
-            if trace.seed_masks:
-                run.seeds = {index: np.stack([decode(rle) for rle in masks]) for index, masks in trace.seed_masks.items()}
-            else:
-                self._seed(run)
-            return self._finish(run, source)
+            best, in_key_segment, after_check = _anchors(trace, "follow"), _anchors(trace, "split"), _anchors(trace, "check")
+            known = _Understood(trace.keyframes, trace.reasoning, best) if trace.keyframes and trace.reasoning else None
+            given = {index: np.stack([decode(rle) for rle in masks]) for index, masks in trace.seed_masks.items()}
+            seeds = given or self._seed(video, known, steps)
+            carried, _ = self._carry(video, seeds, [lambda _seeds, _carried: in_key_segment, lambda _seeds, _carried: after_check], steps)
+            request = _Request(source, trace.query, trace.seed, given)
+            return self._result(video, request, known, trace.anchors, carried, steps)
 
-    def _load(self, stage: Stage) -> Stage:
-        if isinstance(stage, HasNotes):
-            self._noting.append(stage)
-        return stage
+    # ---- the stages, in the order of the paper ----
 
-    def _notes(self, run: Run) -> tuple[str, ...]:
-        """Return what the models that were loaded gave up so far, each once; it stays given up for later videos."""
-        noting = [run.reasoner, *self._noting] if isinstance(run.reasoner, HasNotes) else self._noting
-        return tuple(dict.fromkeys(note for stage in noting for note in stage.notes))
+    def _understand(self, video: Video, query: str, seed: int, steps: Steps) -> _Understood:
+        """Stages 1 and 2: the sentence -> key segment and target frame -> reasoning and cues."""
+        with steps.timed("load"):
+            sampler, reasoner = self.stages.sampler(seed), self.stages.reasoner(seed)
+            _ = self.segmenter, self.propagator  # load the models now, so that missing weights fail before stage 1 runs
+        with steps.step("sample"):
+            keyframes = sampler.pick(video, query)
+        with steps.step("reason"):
+            target = video.read([keyframes.target_frame])[0]
+            context = Context(video, keyframes)
+            reasoning = reasoner.reason(target, context, query)
+            best = self._best_frames(reasoning, context)
+        return _Understood(keyframes, reasoning, best, reasoner)
 
-    def _open(self, source: Source) -> Video:
-        return open_video(source, limits=self.limits, on_corrupt=self.on_corrupt)
+    def _best_frames(self, reasoning: Reasoning, context: Context) -> tuple[Anchor, ...]:
+        if self.stages.frame_finder is None or not reasoning.cues:
+            return ()
+        found = self._load("frame_finder", self.stages.frame_finder).find(reasoning, context)
+        return tuple(Anchor(index, "follow", answer) for index, answer in found.items())
 
-    def _understand(self, run: Run) -> None:
-        """Stages 1, 2 and 3a: sentence -> target frame -> cues -> seed masks."""
-        query = run.query or ""
-        with run.timed("load"):
-            sampler, reasoner = self.stages.sampler(run.seed), self.stages.reasoner(run.seed)
-            run.reasoner = reasoner
-            _ = self.segmenter, self.propagator  # what is missing is missed before the work, not after it
-        with run.step("sample"):
-            run.keyframes = sampler.pick(run.video, query)
-        with run.step("reason"):
-            target = run.video.read([run.keyframes.target_frame])[0]
-            context = Context(run.video, run.keyframes)
-            run.reasoning = reasoner.reason(target, context, query)
-            if run.reasoning.cues and isinstance(reasoner, Follower):
-                seen = reasoner.follow(run.reasoning, context)
-                run.anchors = tuple(Anchor(index, "follow", answer) for index, answer in seen.items())
-        self._seed(run)
+    def _seed(self, video: Video, found: _Understood | None, steps: Steps) -> Seeds:
+        """Stage 3a: cues -> masks, where what is meant is seen best, or else on the target frame."""
+        if found is None or not found.reasoning.cues:
+            return {}
+        answers = {anchor.frame_index: anchor.reasoning for anchor in found.best} or {found.keyframes.target_frame: found.reasoning}
+        with steps.step("seed"):
+            masks = {index: self.segmenter.segment(video.read([index])[0], answer.cues) for index, answer in answers.items()}
+        return _without_empty(masks)
 
-    def _seed(self, run: Run) -> None:
-        """Stage 3a: cues become masks: where what is meant was seen best, or else on the target frame."""
-        if run.keyframes is None or run.reasoning is None or not run.reasoning.cues:
-            return
-        answers = {anchor.frame_index: anchor.reasoning for anchor in run.anchors if anchor.why == "follow"}
-        with run.step("seed"):
-            masks = {
-                index: self.segmenter.segment(run.video.read([index])[0], answer.cues)
-                for index, answer in (answers or {run.keyframes.target_frame: run.reasoning}).items()
-            }
-        run.seeds = _without_empty(masks)
+    def _carry(self, video: Video, seeds: Seeds, further: Sequence[AskFurther], steps: Steps) -> tuple[Carried, tuple[Anchor, ...]]:
+        """Stage 3b: seed masks -> masks of every frame, and again where further answers say otherwise."""
+        carried = self._carried.carry(video, seeds, self.propagator, steps)
+        anchors: tuple[Anchor, ...] = ()
+        for ask in further if seeds else ():
+            answers = ask(seeds, carried)
+            anchors += answers
+            other = corrections(answers, carried, video, lambda: self.segmenter, steps)
+            if other:
+                seeds = {**seeds, **other}
+                carried = self._carried.carry(video, seeds, self.propagator, steps)
+        return carried, anchors
 
-    def _finish(self, run: Run, source: Source) -> SegmentationResult:
-        """Stage 3b, and the result."""
-        video = run.video
-        carried = self._carry(run)
+    def _further_questions(self, video: Video, query: str, seed: int, found: _Understood, steps: Steps) -> Sequence[AskFurther]:
+        """Return what is asked beyond the paper: about the other anchors of the key segment, then whether the masks are right."""
+        if found.reasoner is None:
+            return ()
+        asked, checker = Asked(video, query, found.keyframes, found.reasoner), self.stages.checker
+        questions: list[AskFurther] = []
+        if self.stages.frame_finder is None:  # which knows where the objects are, and need not ask
+            questions.append(lambda _seeds, _carried: asked_in_key_segment(asked, steps))
+        if checker is not None:
+            questions.append(lambda seeds, carried: asked_after_check(asked, checker(seed), seeds, carried, steps))
+        return questions
+
+    def _stream(self, video: Video, seeds: Seeds, steps: Steps) -> Iterator[StreamItem]:
+        for done, found in enumerate(self.propagator.run(video, seeds), 1):
+            steps.report("propagate", done, video.num_frames)
+            yield StreamItem(found.index, video.pts_s(found.index), found.masks, found.confidence, found.events)
+
+    # ---- what surrounds them ----
+
+    def _result(
+        self, video: Video, request: _Request, found: _Understood | None, anchors: tuple[Anchor, ...], carried: Carried, steps: Steps
+    ) -> SegmentationResult:
+        size = video.info.width, video.info.height
         trace = Trace(
             version=__version__,
-            query=run.query,
+            query=request.query,
             preset=self.preset,
-            seed=run.seed,
-            video=TracedVideo(_name_of(source, video), video.num_frames, run.size),
-            keyframes=run.keyframes,
-            reasoning=run.reasoning,
-            seed_masks=run.given,
-            anchors=run.anchors,
+            seed=request.seed,
+            video=TracedVideo(video.path.name if video.path else video.info.source, video.num_frames, size),
+            keyframes=found.keyframes if found else None,
+            reasoning=found.reasoning if found else None,
+            seed_masks={index: tuple(encode(mask) for mask in masks) for index, masks in request.seed_input.items()},
+            anchors=anchors,
             events=carried.events,
             settings=self.stages.settings,
             models=self.stages.models,
         )
         return SegmentationResult(
             info=video.info,
-            query=run.query,
+            query=request.query,
             num_frames=video.num_frames,
-            size=run.size,
-            keyframes=run.keyframes,
-            reasoning=run.reasoning,
+            size=size,
+            keyframes=found.keyframes if found else None,
+            reasoning=found.reasoning if found else None,
             tracks=Track.all_of(carried.spool),
             times=video.times,
             trace=trace,
-            timings_s=dict(run.timings_s),
-            notes=self._notes(run),
-            source=source if isinstance(source, str | Path | np.ndarray) else None,
+            timings_s=steps.timings_s,
+            notes=self._notes(found.reasoner if found else None),
+            source=request.source if isinstance(request.source, np.ndarray) else video.path,
         )
 
-    def _carry(self, run: Run) -> Carried:
-        """Stage 3b, and again from further anchors where they say otherwise: first those of the key segment, then the self-check's."""
-        carried = self._propagate(run)
-        for why in ("split", "check"):
-            if run.reasoner is not None and run.num_objects:
-                run.anchors += self._asked_again(run, run.reasoner, carried, why)
-            seeds = self._corrections(run, carried, [anchor for anchor in run.anchors if anchor.why == why])
-            if seeds:
-                run.seeds = {**run.seeds, **seeds}
-                carried = self._propagate(run)
-        return carried
+    def _load(self, name: str, make: Callable[[], Stage]) -> Stage:
+        with self._loading:
+            if name not in self._loaded:
+                self._loaded[name] = make()
+            return self._loaded[name]
 
-    def _asked_again(self, run: Run, reasoner: Reasoner, carried: Carried, why: AnchorReason) -> tuple[Anchor, ...]:
-        pick = run.keyframes
-        if pick is None or (why == "split" and isinstance(reasoner, Follower)):
-            return ()
-        frames = pick.anchors if why == "split" else self._doubted(run, carried)
-        anchors: list[Anchor] = []
-        for index in frames:
-            with run.step("reason"):
-                frame = run.video.read([index])[0]
-                context = Context(run.video, replace(pick, target_frame=index))
-                anchors.append(Anchor(index, why, reasoner.reason(frame, context, run.query or "")))
-        return tuple(anchors)
+    def _open(self, source: Source) -> Video:
+        return open_video(source, limits=self.limits, on_corrupt=self.on_corrupt)
 
-    def _doubted(self, run: Run, carried: Carried) -> tuple[int, ...]:
-        """Show the masks to the model. Returns the frame to ask about again, if it finds any wrong."""
-        if self.stages.checker is None:
-            return ()
-        with run.step("check"):
-            frames = run.video.read(checked_frames(run.video.num_frames, list(run.seeds)))
-            drawn = [replace(frame, rgb=overlay(frame.rgb, carried.spool.masks(frame.index))) for frame in frames]
-            wrong = self.stages.checker(run.seed).wrong(drawn, run.query or "")
-        worst = worst_frame([frame.index for frame in frames], wrong)
-        return () if worst is None else (worst,)
-
-    def _corrections(self, run: Run, carried: Carried, anchors: Sequence[Anchor]) -> dict[int, BoolMask]:
-        """Return what anchors say otherwise than the masks that were carried there."""
-        seeds: dict[int, BoolMask] = {}
-        for anchor in anchors:
-            if run.num_objects and anchor.reasoning.cues:
-                with run.timed("seed"):
-                    answered = self.segmenter.segment(run.video.read([anchor.frame_index])[0], anchor.reasoning.cues)
-                masks = corrected(answered, carried.spool.masks(anchor.frame_index))
-                if masks is not None:
-                    seeds[anchor.frame_index] = masks
-        return seeds
-
-    def _propagate(self, run: Run) -> Carried:
-        known = self._carried.setdefault(run.video.origin, {})
-        key = _fingerprint(run.seeds)
-        if key in known:
-            return known[key]
-        spool, events = MaskSpool(run.num_objects, run.size), list[TrackEvent]()
-        if run.num_objects:
-            with run.timed("propagate"):
-                for done, found in enumerate(self.propagator.run(run.video, run.seeds), 1):
-                    spool.put(found.index, found.masks, found.confidence)
-                    events += found.events
-                    run.report("propagate", done, run.video.num_frames)
-        if len(known) >= _MAX_CARRIED:
-            del known[next(iter(known))]
-        known[key] = Carried(spool, tuple(sorted(events, key=lambda event: event.frame_index)))
-        return known[key]
-
-    def _seeds_of(self, video: Video, given: Mapping[int, Given]) -> dict[int, BoolMask]:
-        seeds: dict[int, BoolMask] = {}
-        for index, value in sorted(given.items()):
-            if not 0 <= index < video.num_frames:
-                raise InvalidPrompt(
-                    "there is no such frame", where=f"frame {index}", why=f"the video has frames 0 to {video.num_frames - 1}"
-                )
-            frame = video.read([index])[0]
-            seeds[index] = as_masks(value, frame) if isinstance(value, np.ndarray) else self._from_cues(frame, value)
-        if not seeds or not any(masks.any() for masks in seeds.values()):
-            raise InvalidPrompt("nothing to propagate", why="every mask given is empty", fix="give at least one frame with a mask")
-        return seeds
-
-    def _from_cues(self, frame: Frame, cues: Sequence[Cue]) -> BoolMask:
-        for cue in cues:
-            check_cue(cue, frame)
-        masks = self.segmenter.segment(frame, cues)
-        if not masks.any():
-            raise InvalidPrompt(
-                "no object was found at this prompt", where=f"frame {frame.index}", fix="draw the box tighter, or add a point"
-            )
-        return masks
+    def _notes(self, reasoner: Reasoner | None) -> tuple[str, ...]:
+        """Return what the models that were loaded gave up so far, each once; it stays given up for later videos."""
+        noting = [stage for stage in (reasoner, *self._loaded.values()) if isinstance(stage, HasNotes)]
+        return tuple(dict.fromkeys(note for stage in noting for note in stage.notes))
 
     def _check_trace(self, trace: Trace, video: Video) -> None:
         here = TracedVideo(trace.video.name, video.num_frames, (video.info.width, video.info.height))
@@ -339,19 +309,11 @@ class VideoSegmenter:
                 )
 
 
-def _without_empty(seeds: Mapping[int, BoolMask]) -> dict[int, BoolMask]:
+def _anchors(trace: Trace, why: AnchorReason) -> tuple[Anchor, ...]:
+    return tuple(anchor for anchor in trace.anchors if anchor.why == why)
+
+
+def _without_empty(seeds: Seeds) -> Seeds:
     """Return the seeds of the objects that got a mask in the frame where most did; frames where one of these has none are left out."""
     found = max((masks.any((1, 2)) for masks in seeds.values()), key=np.count_nonzero)
     return {index: masks[found] for index, masks in seeds.items() if found.any() and masks[found].any((1, 2)).all()}
-
-
-def _fingerprint(seeds: Mapping[int, BoolMask]) -> bytes:
-    digest = hashlib.sha256()
-    for index, masks in sorted(seeds.items()):
-        digest.update(f"{index} {masks.shape}".encode())
-        digest.update(np.packbits(masks).tobytes())
-    return digest.digest()
-
-
-def _name_of(source: Source, video: Video) -> str:
-    return Path(source).name if isinstance(source, str | Path) else video.info.source

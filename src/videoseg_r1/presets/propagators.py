@@ -36,11 +36,11 @@ class PropagatorRow:
     on_gpu: bool = True
 
 
-def _memory(_device: str) -> Propagator:
+def _memory(device: str) -> Propagator:
     from videoseg_r1.lite.tracking.propagator import lite_propagator
-    from videoseg_r1.lite.tracking.tracker import TrackerConfig
+    from videoseg_r1.models.devices import choose_placement
 
-    return lite_propagator(TrackerConfig())
+    return lite_propagator(choose_placement(device).device)
 
 
 def _memory_settings() -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _sam2_of(model: str) -> Callable[[str], Propagator]:
 
 
 PROPAGATORS: dict[str, PropagatorRow] = {
-    "memory": PropagatorRow("lite: feature memory and an appearance model, on a CPU", _memory, (), _memory_settings, on_gpu=False),
+    "memory": PropagatorRow("lite: feature memory and an appearance model", _memory, (), _memory_settings),
     "flow": PropagatorRow("optical flow, the simple baseline", _flow, on_gpu=False),
     "xmem": PropagatorRow("XMem, long-term memory", _xmem, (card_of("propagation", "xmem"),), _xmem_settings),
     "sam2": PropagatorRow("the memory of SAM 2.1 Large", _sam2_of("sam2.1-large"), (card_of("propagation", "sam2.1-large"),)),

@@ -5,21 +5,25 @@ Not here: how the stages of a row are put together (`lite`, `chat`), the ways to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from typing import Any, TypeVar
 
 from videoseg_r1.chat.base import Chat
 from videoseg_r1.config import Extensions, Limits
-from videoseg_r1.errors import InvalidConfig, unknown_name
+from videoseg_r1.documents import build
+from videoseg_r1.errors import InvalidConfig, InvalidDocument, name_hint, unknown_name
 from videoseg_r1.pipeline.segmenter import VideoSegmenter
 from videoseg_r1.presets.chat import ChatMaker, StagesMaker, chat_stages, endpoint_chat, local_chat, sam2_segmenter
 from videoseg_r1.presets.lite import FEATURES, LANGUAGE, READER, SALIENCY, SENTENCES, lite_matcher_stages, lite_segmenter, lite_stages
 from videoseg_r1.presets.model_info import ModelCard, card_of
 from videoseg_r1.presets.propagators import PROPAGATORS
-from videoseg_r1.stages.sampling.hierarchical import SamplerConfig, SamplerMode
+from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
 from videoseg_r1.video import OnCorrupt
 
 DEFAULT_PRESET = "lite"
+Settings = TypeVar("Settings", SamplerConfig, Extensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Preset:
         memory_gib: about what a run needs: of the GPU, where there is one.
         chat: makes the language model for a device; None where there is none.
         on_gpu: whether it can use one.
-        sampler: settings of stage 1, unless asked otherwise.
+        extensions: what it does beyond the paper, unless asked otherwise.
     """
 
     summary: str
@@ -44,11 +48,7 @@ class Preset:
     memory_gib: float
     chat: ChatMaker | None = None
     on_gpu: bool = True
-    sampler: SamplerConfig = field(default_factory=SamplerConfig)
-
-    def sampling(self, mode: SamplerMode = "full", num_anchors: int | None = None) -> SamplerConfig:
-        """Return the preset's own settings of stage 1 but for these; a row of the paper's Table 5 answers for one frame, as there."""
-        return replace(self.sampler, mode=mode, num_anchors=num_anchors or (self.sampler.num_anchors if mode == "full" else 1))
+    extensions: Extensions = field(default_factory=Extensions)
 
 
 def load(
@@ -56,8 +56,8 @@ def load(
     *,
     device: str = "auto",
     propagator: str | None = None,
-    sampler: SamplerConfig | None = None,
-    extensions: Extensions | None = None,
+    sampler: Mapping[str, Any] | None = None,
+    extensions: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
     on_corrupt: OnCorrupt = "error",
 ) -> VideoSegmenter:
@@ -67,12 +67,12 @@ def load(
         preset: a name of `PRESETS`.
         device: "auto" takes the first that works of cuda, mps and cpu; or "cpu", "cuda", "cuda:1", "mps".
         propagator: a name of `PROPAGATORS`; None takes the preset's own.
-        sampler: settings of stage 1; None takes the preset's own.
-        extensions: what stage 2 is to do beyond the paper; nothing by default.
+        sampler: fields of `SamplerConfig` that are to differ from the preset's, such as {"num_intervals": 8}.
+        extensions: fields of `Extensions` that are to differ from the preset's, such as {"num_seed_frames": 1}.
         limits: how large an input may be.
         on_corrupt: "error", or "keep-prefix" to use the good frames of a damaged video.
-    Raises: UnknownName: no such preset or propagator. InvalidConfig: no such device, or nothing here can use it, or an extension
-        needs a language model and the preset has none.
+    Raises: UnknownName: no such preset or propagator. InvalidConfig: no such device, or nothing here can use it; no such field, or a
+        value of another type or out of range; or the preset cannot do what is asked for.
     """
     row = preset_of(preset)
     name = row.propagator if propagator is None else propagator
@@ -81,11 +81,11 @@ def load(
     carrier = PROPAGATORS[name]
     if device not in ("auto", "cpu") and not (row.on_gpu or carrier.on_gpu):
         raise InvalidConfig(f"the preset {preset} does not run on this device", where=device, fix="use auto or cpu")
-    wanted, sampling = extensions or Extensions(), sampler or row.sampler
-    if row.chat is None and (wanted.self_check or wanted.num_presence_votes):
-        raise InvalidConfig("this needs a preset with a language model", where=preset, why=f"{wanted} was asked for")
-    stages = row.build(device, partial(carrier.build, device), sampling, wanted)
-    settings = {"propagator": name, "sampler": asdict(sampling), "extensions": asdict(wanted), **carrier.settings(), **stages.settings}
+    sampling = _overridden("sampler", SamplerConfig(), sampler)
+    beyond = _overridden("extensions", row.extensions, extensions)
+    _check_abilities(preset, row, sampling, beyond)
+    stages = row.build(device, partial(carrier.build, device), sampling, beyond)
+    settings = {"propagator": name, "sampler": asdict(sampling), "extensions": asdict(beyond), **carrier.settings(), **stages.settings}
     models = {card.role: f"{card.name} ({card.source})" for card in (*row.models, *carrier.models)}
     return VideoSegmenter(replace(stages, settings=settings, models={**models, **stages.models}), preset, limits, on_corrupt)
 
@@ -97,13 +97,48 @@ def preset_of(name: str) -> Preset:
     return PRESETS[name]
 
 
+def presets_that_see() -> list[str]:
+    """Return the names of the presets that have a vision-language model."""
+    return [name for name, row in PRESETS.items() if row.chat]
+
+
 def chat_of(preset: str, device: str = "auto") -> Chat:
-    """Return the language model of a preset. Raises: UnknownName. InvalidConfig: it has none. WeightsMissing, ModelError."""
+    """Return the vision-language model of a preset.
+
+    Raises: UnknownName. InvalidConfig: it has none that sees pictures. WeightsMissing, ModelError.
+    """
     row = preset_of(preset)
     if row.chat is None:
-        with_chat = ", ".join(name for name, other in PRESETS.items() if other.chat)
-        raise InvalidConfig("this preset has no language model", where=preset, fix=f"use one of {with_chat}")
+        fix = f"use one of {', '.join(presets_that_see())}"
+        raise InvalidConfig("this needs a model that sees pictures", where=f"preset {preset}", fix=fix)
     return row.chat(device)
+
+
+def _overridden(where: str, own: Settings, changes: Mapping[str, Any] | None) -> Settings:
+    """Return settings with some fields changed. Raises InvalidConfig: no such field, or a value of another type or out of range."""
+    fields = asdict(own)
+    for name in changes or {}:
+        if name not in fields:
+            raise InvalidConfig("there is no such setting", where=f"{where}.{name}", fix=name_hint(name, fields))
+    try:
+        return build(type(own), {**fields, **(changes or {})}, where)
+    except InvalidDocument as error:
+        raise InvalidConfig("a setting has the wrong type", where=error.where, why=error.why) from error
+
+
+def _check_abilities(preset: str, row: Preset, sampling: SamplerConfig, beyond: Extensions) -> None:
+    """Refuse what a preset cannot do. Presets without a model that sees pictures follow what their perception sees, others ask again."""
+    if row.chat is None:
+        asked = {"self_check": beyond.self_check, "num_presence_votes": beyond.num_presence_votes}
+        for name, value in asked.items():
+            if value:
+                raise InvalidConfig("this needs a model that sees pictures", where=name, why=f"the preset {preset} has none")
+        if sampling.num_anchors > 1:
+            fix = "ask for num_seed_frames (--seed-frames) instead"
+            raise InvalidConfig("this preset follows what it means, and asks about no further anchors", where=preset, fix=fix)
+    elif beyond.num_seed_frames > 1:
+        fix = "ask for num_anchors (--anchors) instead"
+        raise InvalidConfig("this preset has no perception that follows what it means", where=f"preset {preset}", fix=fix)
 
 
 def _paper_scale(language: str, summary: str, memory_gib: float) -> Preset:
@@ -119,8 +154,8 @@ def _paper_scale(language: str, summary: str, memory_gib: float) -> Preset:
     )
 
 
-_SEVERAL = SamplerConfig(num_anchors=2)
-"""Perception sees a thing again without being asked: what a second frame is worth stands in docs/results.md."""
+_BOTH_HALVES = Extensions(num_seed_frames=2)
+"""Perception sees a thing again without being asked: what a second seed frame is worth stands in docs/results.md."""
 
 PRESETS: dict[str, Preset] = {
     "lite": Preset(
@@ -130,8 +165,7 @@ PRESETS: dict[str, Preset] = {
         "memory",
         (FEATURES, SALIENCY, SENTENCES, LANGUAGE, READER),
         2.0,
-        on_gpu=False,
-        sampler=_SEVERAL,
+        extensions=_BOTH_HALVES,
     ),
     "lite-matcher": Preset(
         "lite without its language model: the matcher alone, which nothing was taught",
@@ -139,8 +173,7 @@ PRESETS: dict[str, Preset] = {
         "memory",
         (FEATURES, SALIENCY, SENTENCES),
         1.5,
-        on_gpu=False,
-        sampler=_SEVERAL,
+        extensions=_BOTH_HALVES,
     ),
     "3b": _paper_scale("qwen2.5-vl-3b", "Qwen2.5-VL 3B, SAM 2.1 Large, XMem", 12),
     "7b": _paper_scale("qwen2.5-vl-7b", "the paper's: Qwen2.5-VL 7B, SAM 2.1 Large, XMem", 22),
@@ -154,6 +187,5 @@ PRESETS: dict[str, Preset] = {
         (FEATURES, SALIENCY),
         1.5,
         endpoint_chat,
-        on_gpu=False,
     ),
 }

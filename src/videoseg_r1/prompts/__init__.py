@@ -25,7 +25,7 @@ from videoseg_r1.prompts.templates import (
     example_answer,
 )
 from videoseg_r1.prompts.votes import parse_interval, parse_numbers, parse_position, parse_ratings
-from videoseg_r1.prompts.writer import format_reply
+from videoseg_r1.prompts.writer import format_reply, rounded_cue
 from videoseg_r1.types import CANONICAL, Size
 
 __all__ = [
@@ -58,4 +58,5 @@ __all__ = [
     "parse_ratings",
     "parse_reply",
     "read_answer",
+    "rounded_cue",
 ]

@@ -65,10 +65,10 @@ class _Reader:
             self.notes.append("corners of bbox_2d reordered")
         width, height = self.frame_size
         ordered = Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-        box = Box(_clamp(ordered.x1, width), _clamp(ordered.y1, height), _clamp(ordered.x2, width), _clamp(ordered.y2, height))
+        box = Box(clamp(ordered.x1, width), clamp(ordered.y1, height), clamp(ordered.x2, width), clamp(ordered.y2, height))
         if box != ordered:
             self.notes.append("bbox_2d clipped to the frame")
-        if box.width < _ONE_PIXEL or box.height < _ONE_PIXEL:
+        if is_below_a_pixel(box):
             self.notes.append("bbox_2d dropped, it covers less than a pixel of the frame")
             return None
         return box
@@ -124,11 +124,17 @@ class _Reader:
     def clip(self, point: Point) -> Point:
         if self.strict:
             return point
-        clipped = Point(_clamp(point.x, self.frame_size[0] - 1), _clamp(point.y, self.frame_size[1] - 1))
+        clipped = Point(clamp(point.x, self.frame_size[0] - 1), clamp(point.y, self.frame_size[1] - 1))
         if clipped != point:
             self.notes.append("a point was clipped to the frame")
         return clipped
 
 
-def _clamp(value: float, high: float) -> float:
+def is_below_a_pixel(box: Box) -> bool:
+    """Return whether a box, in pixels, is narrower or lower than one pixel of the frame: too little to be segmented."""
+    return box.width < _ONE_PIXEL or box.height < _ONE_PIXEL
+
+
+def clamp(value: float, high: float) -> float:
+    """Return the nearest number in 0..high."""
     return min(max(value, 0.0), float(high))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from videoseg_r1.errors import InvalidPrompt
+from videoseg_r1.prompts.items import clamp, is_below_a_pixel
 from videoseg_r1.prompts.queries import neutralize_tags
 from videoseg_r1.prompts.schema import ANSWER, ANSWER_END, THINK, THINK_END, pixels_per_unit
 from videoseg_r1.types import CANONICAL, Box, Cue, Point, Size
@@ -41,6 +42,28 @@ def format_answer(cues: Sequence[Cue], frame_size: Size, coord_size: Size = CANO
                 item[key] = pairs[0] if len(pairs) == 1 else pairs
         items.append(item)
     return json.dumps(items, separators=(",", ":"))
+
+
+def rounded_cue(cue: Cue, frame_size: Size, *, coord_size: Size = CANONICAL) -> Cue:
+    """Return a cue of a frame (pixels) as it is read back from a reply: on the grid of `coord_size`, clipped to the frame.
+
+    A box that covers less than a pixel of the frame is left out, as `parse_reply` does; `track_id` stays.
+
+    Raises: as `format_reply`.
+    """
+    scale = pixels_per_unit(frame_size, coord_size)
+    width, height = frame_size
+
+    def pixels(point: Point) -> Point:
+        x, y = (unit * factor for unit, factor in zip(_point(point, scale, frame_size), scale, strict=True))
+        return Point(clamp(x, width - 1), clamp(y, height - 1))
+
+    box = None
+    if cue.box is not None:
+        x1, y1, x2, y2 = (unit * factor for unit, factor in zip(_box(cue.box, scale), (*scale, *scale), strict=True))
+        box = Box(clamp(x1, width), clamp(y1, height), clamp(x2, width), clamp(y2, height))
+        box = None if is_below_a_pixel(box) else box
+    return Cue(box, tuple(map(pixels, cue.points)), tuple(map(pixels, cue.neg_points)), cue.track_id)
 
 
 def _box(box: Box, scale: tuple[float, float]) -> list[int]:

@@ -44,7 +44,7 @@ class RewardConfig:
         strict_parse: one malformed object voids the accuracy of all and ends the count of the answer's format, as in VisionReasoner.
         allow_empty: [] is an answer: its format earns all of its reward, and where there is no target so do accuracy and negative point.
     Raises: InvalidConfig: a number out of range.
-    Source: values of beta, floor and budget are ours (algorithm.md B.5), the paper does not give them.
+    Source: values of beta, floor and budget are ours (docs/algorithm.md, "Length penalty"), the paper does not give them.
     """
 
     weights: Terms = field(default_factory=Terms)

@@ -16,7 +16,7 @@ def think_span(text: str) -> str:
 
     It lies between the first `<think>` and the last `</think>`, so that closing the thinking early hides nothing; without an end it
     is everything after `<think>`, without a beginning the whole text, so that leaving out tags does not pay.
-    Source: the paper charges "reasoning tokens"; these rules are ours (algorithm.md B.5).
+    Source: the paper charges "reasoning tokens"; these rules are ours (docs/algorithm.md, "Length penalty").
     """
     _, opened, rest = text.partition(THINK)
     if not opened:
@@ -28,7 +28,7 @@ def think_span(text: str) -> str:
 def thinking_format(text: str) -> float:
     """Return 1.0 if the text is `<think>any</think><answer>any</answer>`, blanks between the two allowed and nothing around them.
 
-    Source: VisionReasoner's code, algorithm.md A.1; empty thinking passes.
+    Source: VisionReasoner's code, docs/algorithm.md, "Form"; empty thinking passes.
     """
     if not text.startswith(THINK) or not text.endswith(ANSWER_END):
         return 0.0
@@ -38,7 +38,7 @@ def thinking_format(text: str) -> float:
 def non_repeat(text: str) -> float:
     """Return 0.0 if two or more of the pieces between full stops, answer included, have occurred before, else 1.0.
 
-    Source: VisionReasoner's code, algorithm.md A.1.
+    Source: VisionReasoner's code, docs/algorithm.md, "Form".
     """
     pieces = [piece for piece in map(str.strip, text.split(".")) if piece]
     return float(len(pieces) - len(set(pieces)) < 2)
@@ -51,7 +51,7 @@ def answer_format(items: Sequence[object], *, negatives: bool, strict_parse: boo
         items: the objects of the answer, as JSON gave them.
         negatives: whether a negative point is asked for, besides a box and a point.
         strict_parse: stop counting at the first object where VisionReasoner's code runs into an exception.
-    Source: VisionReasoner's code, algorithm.md A.1; with negatives B.2.
+    Source: VisionReasoner's code, docs/algorithm.md, "Form"; the part for negative points is ours.
     """
     found = 0
     for item in items:

@@ -34,7 +34,7 @@ def accuracy(cues: Sequence[Cue], truth: Truth, distance: PointDistance) -> tupl
     Args:
         cues: predicted objects; one without a usable box earns nothing and counts. Of several points the first one counts.
     Returns: accuracy in 0..3, 0.0 where either side has no object.
-    Source: VisionReasoner's code, algorithm.md A.2.
+    Source: VisionReasoner's code, docs/algorithm.md, "Accuracy".
     """
     truths = list(zip(truth.boxes, truth.points, strict=True))
     return _best([[float(_agreement(cue, box, point, distance)) for box, point in truths] for cue in cues])
@@ -43,7 +43,7 @@ def accuracy(cues: Sequence[Cue], truth: Truth, distance: PointDistance) -> tupl
 def box_iou(cues: Sequence[Cue], truth: Truth) -> float:
     """Return the sum of box IoUs under the assignment that maximises it, over the larger number of objects: 0..1.
 
-    Source: Veason-R1, algorithm.md D4; not of the paper.
+    Source: Veason-R1, docs/algorithm.md, "Rewards beyond the paper".
     """
     return _best([[iou(cue.box, box) if cue.box else 0.0 for box in truth.boxes] for cue in cues])[0]
 

@@ -115,7 +115,7 @@ def _negative_point(items: Sequence[object], cues: Sequence[Cue], truth: Truth) 
 
 
 def _mask_iou(cues: Sequence[Cue], truth: Truth, segment: Segment | None) -> float:
-    """Return the IoU of the united masks; 0.0 where no object can be segmented. Source: algorithm.md D5, on the union."""
+    """Return the IoU of the united masks; 0.0 where no object can be segmented. Source: docs/algorithm.md, "Rewards beyond the paper"."""
     if segment is None:
         raise InvalidConfig("mask_iou needs a segmenter", fix="give segment=, or set the weight of mask_iou to 0")
     usable = [cue for cue in cues if cue.box]

@@ -16,7 +16,7 @@ def temporal_iou(interval: tuple[int, int] | None, present: npt.NDArray[np.bool_
         interval: first and last frame, inclusive; None for a vote that could not be read.
         present: (T,) bool, whether the target is there.
     Returns: 0..1; 0.0 for no vote and for a target that never appears.
-    Source: VideoSEG-O3's temporal reward, algorithm.md D3, with the true union below the line.
+    Source: VideoSEG-O3's temporal reward, docs/algorithm.md, "Rewards beyond the paper", with the true union below the line.
     """
     if interval is None:
         return 0.0
@@ -33,7 +33,7 @@ def keyframe_quality(frame_index: int | None, areas: npt.NDArray[np.integer]) ->
         frame_index: the vote; None for one that could not be read.
         areas: (T,) pixels of the target per frame.
     Returns: 0..1; 0.0 for a frame that is not in the video and for a target that never appears.
-    Source: Veason-R1, algorithm.md D1.
+    Source: Veason-R1, docs/algorithm.md, "Rewards beyond the paper".
     """
     if frame_index is None or not 0 <= frame_index < areas.size or not areas.any():
         return 0.0

@@ -72,7 +72,7 @@ class Truth:
 
         Exact: a pixel is that near iff the diamond of this radius around it holds a pixel of the mask. The diamond is looked up
         column by column in the mask's runs, which is cheaper than a picture of distances for every truth.
-        Source: the paper's negative-point reward; algorithm.md B.3.
+        Source: the paper's negative-point reward; docs/algorithm.md, "Negative points".
         """
         column, row = _half_up(point.x), _half_up(point.y)
         width, height = CANONICAL
@@ -109,7 +109,7 @@ def truth_of(masks: BoolMask, *, point: PointOf = "peak", budget: int | None = N
         point: "peak" is the pixel deepest inside, "centroid" the mean of the pixels, which may lie outside.
         budget: see `Truth`.
     Raises: ShapeMismatch: not three-dimensional.
-    Source: VisionReasoner's scaling, algorithm.md A.3; a centroid is our reading of the paper's "central point".
+    Source: VisionReasoner's scaling, docs/algorithm.md, "The canonical frame"; a centroid is our reading of the paper's "central point".
     """
     if masks.ndim != 3 or 0 in masks.shape[1:]:
         raise ShapeMismatch("the masks of a truth must be (number, height, width)", why=f"their shape is {masks.shape}")

@@ -1,7 +1,7 @@
-"""The seams of the pipeline: one-method protocols that tests, users and every preset implement.
+"""What each stage is given and gives back, as protocols of one method; every preset implements them, and so may users.
 
-A stage knows only what it is given. `Shown` and `Context` read frames lazily, so a stage that needs two small frames does not
-make anybody decode the rest.
+A stage knows only what it is given. `Shown` and `Context` read frames when they are asked for, so a stage that needs two frames
+does not cause the others to be decoded. Not here: the order of the stages (`pipeline`).
 """
 
 from __future__ import annotations
@@ -75,15 +75,14 @@ class Reasoner(Protocol):
     def reason(self, target: Frame, context: Context, query: str) -> Reasoning: ...
 
 
-@runtime_checkable
-class Follower(Protocol):
-    """A `Reasoner` that sees where what it meant is in other frames, and need not be asked again there."""
+class BestFrameFinder(Protocol):
+    """Finds the frames in which the objects of an answer are seen best, without asking the reasoner again."""
 
-    def follow(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
-        """Return where the same objects, in the same order, are seen best, by frame: one of each part of the video.
+    def find(self, meant: Reasoning, context: Context) -> Mapping[int, Reasoning]:
+        """Return where the same objects, in the same order, are seen best, by frame: at most one frame of each part of the video.
 
-        No frame where one of them is not seen, and nothing at all where the target frame is to do. The target frame is among them where it
-        is the best one.
+        A frame shows all of the objects. Nothing is returned where the seed masks are to be made in the target frame alone; otherwise the
+        target frame is among the frames only if it is the best one of its part.
 
         Args:
             meant: the answer for the target frame of `context`; it has cues.

@@ -14,8 +14,8 @@ import torch
 
 from videoseg_r1.chat.families import FAMILIES, Family
 from videoseg_r1.lite.reader.base import base_folder
-from videoseg_r1.lite.reader.trained import LEARNED, learned_files
-from videoseg_r1.lite.reader.weights_delta import add_learned
+from videoseg_r1.lite.reader.trained import DELTA_FILES, delta_files
+from videoseg_r1.lite.reader.weights_delta import apply_delta
 from videoseg_r1.models.devices import cpu_has_bfloat16
 from videoseg_r1.models.pretrained import Network, load_network, load_processor, read_config
 from videoseg_r1.models.weights import MODELS, locate
@@ -42,7 +42,7 @@ class Learner:
 
 def source_folder(model: Model) -> Path:
     """Return the folder of the weights that a recipe starts from. Raises WeightsMissing, ModelError."""
-    if model.source in LEARNED:
+    if model.source in DELTA_FILES:
         return base_folder()
     return locate(MODELS[model.source]) if model.source in MODELS else Path(model.source)
 
@@ -55,10 +55,10 @@ def is_bfloat16(recipe: Recipe) -> bool:
 def load_source(model: Model, dtype: torch.dtype = torch.float32) -> Network:
     """Return the network that a recipe starts from. Raises WeightsMissing, ModelError."""
     folder = source_folder(model)
-    learned = learned_files(model.source) if model.source in LEARNED else []
-    network = load_network(_classes(_family(folder))[0], folder, torch.float32 if learned else dtype)
-    for path in learned:
-        add_learned(network, path)
+    deltas = delta_files(model.source) if model.source in DELTA_FILES else []
+    network = load_network(_classes(_family(folder))[0], folder, torch.float32 if deltas else dtype)
+    for path in deltas:
+        apply_delta(network, path)
     return network.to(dtype)  # small changes of weights in bfloat16 would be lost in their rounding
 
 

@@ -56,7 +56,7 @@ class Model:
     """What is trained. The vision tower never is.
 
     Attributes:
-        source: a name of `lite.reader.LEARNED` ("smollm2", and that with what the shipped reader learned up to some stage), a name of
+        source: a name of `lite.reader.trained.DELTA_FILES` ("smollm2", and that with weights deltas up to some stage), a name of
             `models.MODELS`, or a folder.
         rank, alpha, dropout: of LoRA, in stages that use it.
         attention: implementation in transformers, for a model that sees pictures; one that reads text has its own (`shared_prefix`).

@@ -13,7 +13,7 @@ from typing import Any
 
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.files import write_whole
-from videoseg_r1.lite.reader.weights_delta import pack_adapter, pack_learned
+from videoseg_r1.lite.reader.weights_delta import pack_adapter, pack_delta
 from videoseg_r1.models.pretrained import load_network
 from videoseg_r1.training.curves import SECONDS, STEP, read_curve
 from videoseg_r1.training.network import load_learner, source_folder
@@ -55,7 +55,7 @@ def release(recipe: Recipe, out: Path, exam: Mapping[str, Mapping[str, Any]]) ->
     if whole:
         written.append(out / "reader.safetensors")
         before, after = (load_network(type(learner.network), folder) for folder in (source_folder(recipe.model), stages[whole[-1]]))
-        pack_learned(before, after, written[-1], about | {"stages": " ".join(whole)})
+        pack_delta(before, after, written[-1], about | {"stages": " ".join(whole)})
     for number, stage in enumerate(thin, 1):
         adapter = stages[stage] / "adapter_model.safetensors"
         path = out / _ADAPTERS[stage]

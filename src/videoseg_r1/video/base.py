@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
@@ -28,6 +29,8 @@ class Video(ABC):
     Every iteration starts at frame 0, also over sources that can be consumed only once.
     """
 
+    path: Path | None = None
+    """Where it was read from; None for arrays and iterators."""
     _closed = False
 
     @property
@@ -132,7 +135,7 @@ class BorrowedVideo(Video):
     """A video that somebody else opened: closing this view leaves the video open."""
 
     def __init__(self, video: Video) -> None:
-        self._video = video
+        self._video, self.path = video, video.path
 
     @property
     def info(self) -> VideoInfo:

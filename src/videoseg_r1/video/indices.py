@@ -1,6 +1,7 @@
 """Choices of frame indices: frames spread evenly, equal parts of a segment, and the reference frames for a target frame.
 
-Frames are counted from 0 and segments are inclusive. Source: algorithm.md B.8; the paper names the rules, the numbers are ours.
+Frames are counted from 0 and segments are inclusive. Source: the paper names the rules, the numbers are ours
+(docs/algorithm.md, "Stage 1: the frame sampler").
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ def open_video(source: Source, *, limits: Limits | None = None, on_corrupt: OnCo
     if isinstance(source, Video):
         return BorrowedVideo(source)
     if isinstance(source, str | Path):
-        return _open_path(source, limits, on_corrupt, fps)
+        video = _open_path(source, limits, on_corrupt, fps)
+        video.path = Path(source)
+        return video
     if isinstance(source, np.ndarray | Sequence):
         return ArrayVideo(source, limits=limits, fps=fps)
     if isinstance(source, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  (callers may be untyped)

@@ -1,7 +1,8 @@
 """Working and long-term memory of XMem: which frames are kept, which are condensed into prototypes, and which prototypes are dropped.
 
-Departs from the original code in three points: every row keeps its own key whenever its object came, no more prototypes are dropped
-than must be, the least used first, and frames that came with masks are never condensed. Not here: the sensory memory (`core`).
+Departs from the original code in three points (docs/algorithm.md, "XMem"): every row keeps its own key whenever its object came, no more
+prototypes are dropped than must be, the least used first, and frames that came with masks are never condensed. Not here: the sensory
+memory (`core`).
 
 Source: Cheng and Schwing 2022 (XMem), sections 3.4 to 3.6.
 """

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from helpers.lite_things import HEIGHT, WIDTH, square_region
 from videoseg_r1.ablations import masks, text
 from videoseg_r1.ablations.clips import Case
 from videoseg_r1.ablations.document import kept
@@ -14,10 +15,10 @@ from videoseg_r1.ablations.figures import difference, figure, share_fewer
 from videoseg_r1.ablations.readers import ABLATION_VARIANTS
 from videoseg_r1.datasets.davis16 import load_davis16
 from videoseg_r1.datasets.sample import samples_of
-from videoseg_r1.lite.language.matcher import Choice
+from videoseg_r1.lite.language.matcher import MatcherAnswer
 from videoseg_r1.lite.language.words import understand
+from videoseg_r1.lite.reader.text_chat import TranscriptQuestion
 from videoseg_r1.rewards import truth_of
-from videoseg_r1.stages.reasoning.chat_reasoner import Question
 from videoseg_r1.training.exam import Marks, is_success
 from videoseg_r1.training.world import draw_world_sample
 from videoseg_r1.types import Box, Cue, Point, Reasoning
@@ -147,18 +148,28 @@ def test_every_part_of_an_answer_is_left_out_once():
 
 
 def test_the_worth_of_an_answer_about_a_real_clip():
-    asked = Question((), (100, 100), (840, 840))
-    likely = Choice(Reasoning("", (Cue(Box(1, 1, 2, 2)),), presence=0.6), 1.0, understand("the one on the left"))
-    case = Case(None, asked, Box(0, 0, 99, 99), Choice(Reasoning("", (), presence=0.0), 0.0, likely.query), ())
-    nothing = Case(None, asked, None, likely, ())
+    asked = TranscriptQuestion((), (100, 100), (840, 840), {})
+    likely = MatcherAnswer(Reasoning("", (Cue(Box(1, 1, 2, 2)),), presence=0.6), 1.0, understand("the one on the left"))
+    case = Case(None, asked, Box(0, 0, 99, 99), MatcherAnswer(Reasoning("", (), presence=0.0), 0.0, likely.query))
+    nothing = Case(None, asked, None, likely)
     assert case.worth([Box(0, 0, 99, 99)]) == 1.0
     assert case.worth([Box(0, 0, 99, 49)]) == pytest.approx(0.5)  # pixels count up to and with the far edge, as in the rewards
     assert case.worth([]) == case.worth(None) == case.worth([Box(0, 0, 99, 99)] * 2) == 0.0
-    assert nothing.worth(()) == nothing.worth(nothing.with_opinion(())) == 1.0
-    assert nothing.with_opinion(None) == nothing.matched  # who could not be understood has no say
-    sure = replace(likely, answer=replace(likely.answer, presence=0.8))
-    assert replace(nothing, second=sure).with_opinion(()) == nothing.matched
+    assert nothing.worth(()) == nothing.worth(nothing.arbitrated(())) == 1.0
+    assert nothing.arbitrated(None) == nothing.matched  # who could not be understood has no say
+    sure = replace(likely, reasoning=replace(likely.reasoning, presence=0.8))
+    assert replace(nothing, matcher=sure).arbitrated(()) == nothing.matched
     assert nothing.worth(None) == nothing.worth([Box(0, 0, 1, 1)]) == 0.0
+
+
+def test_the_lines_of_a_case_are_the_boxes_that_the_transcript_tells():
+    views = {1: square_region(4), 3: square_region(4, left=100)}
+    asked = TranscriptQuestion((), (WIDTH, HEIGHT), (840, 840), views)
+    nothing = MatcherAnswer(Reasoning("", ()), 0.0, understand("the dog"))
+    case = Case(None, asked, views[3].box, nothing)
+    assert [case.worth([line]) for line in case.lines] == [0.0, pytest.approx(1, abs=0.05)]
+    # told boxes are whole numbers of the canonical frame: 20 pixels of 160 are 105 of 840
+    assert [line.x1 * 840 / WIDTH for line in case.lines] == [105, 525]
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path):

@@ -60,7 +60,8 @@ def manifest(clip: Path, tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    code = main(["rate", *map(str, arguments)])
+    preset = [] if "--preset" in arguments else ["--preset", "3b"]
+    code = main(["rate", *map(str, arguments), *preset])
     return code, capsys.readouterr().out
 
 
@@ -172,7 +173,7 @@ def test_a_preset_without_a_language_model_is_refused(
     if without is None:
         pytest.skip("every preset has a language model")
     found = document(capsys, clip, "the dog", "--preset", without, code=2)
-    assert (found["error"], found["what"]) == ("InvalidConfig", "this preset has no language model")
+    assert (found["error"], found["what"]) == ("InvalidConfig", "this needs a model that sees pictures")
 
 
 def test_a_model_behind_an_address(clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,6 +201,14 @@ def test_an_endpoint_that_is_down_stops_everything(
         monkeypatch.setenv("VIDEOSEG_ENDPOINT_MODEL", "Qwen/Qwen3-VL-4B-Instruct")
         assert document(capsys, manifest, "--preset", "endpoint", code=4)["error"] == "ModelError"
     assert len(server.bodies) == 1
+
+
+def test_without_a_preset_those_that_see_pictures_are_named(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rate", str(clip), "the dog"]) == 2
+    told = capsys.readouterr().err
+    assert "a model that sees pictures" in told
+    assert "3b, 7b" in told
+    assert "lite" not in told
 
 
 def test_a_manifest_is_read_line_by_line(manifest: Path, clip: Path) -> None:

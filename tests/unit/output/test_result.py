@@ -22,7 +22,7 @@ from videoseg_r1.types import Box, Cue, KeyframePick, Point, Reasoning, Round
 
 
 def make_trace() -> Trace:
-    cue = Cue(Box(1.5, 2.0, 4.0, 3.0), (Point(2.0, 2.0),), (Point(0.0, 0.0), Point(5.0, 3.0)))
+    cue = Cue(Box(1.5, 2.0, 4.0, 3.0), (Point(2.0, 2.0),), (Point(0.0, 0.0), Point(5.0, 3.0)), track_id=2)
     rounds = (Round((0, 9), ((1, 5), None), (1, 5), 0.5),)
     pick = KeyframePick(10, (1, 5), 3, (1, 3, 5), (0, 9), rounds, (0.5, None), converged=False, mode="full")
     reasoning = Reasoning(
@@ -59,6 +59,13 @@ class TestTrace:
         trace = replace(make_trace(), video=TracedVideo("caf\udce9.mp4", 10, (6, 4)))
         (tmp_path / "t.json").write_text(trace.to_json(), encoding="utf-8")
         assert Trace.read(tmp_path / "t.json") == trace
+
+    def test_cues_of_earlier_versions_carry_no_id(self) -> None:
+        document = make_trace().to_dict()
+        assert [cue.pop("track_id") for cue in document["reasoning"]["cues"]] == [2, None]
+        read = Trace.from_dict(document)
+        assert read.reasoning is not None
+        assert [cue.track_id for cue in read.reasoning.cues] == [None, None]
 
     def test_a_key_of_later_versions_is_no_obstacle(self) -> None:
         assert Trace.from_dict(make_trace().to_dict() | {"later": 1}) == make_trace()

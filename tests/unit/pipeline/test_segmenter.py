@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from videoseg_r1.cli.outputs import saved
-from videoseg_r1.errors import InvalidDocument, InvalidPrompt, InvalidQuery
+from videoseg_r1.config import Limits
+from videoseg_r1.errors import Cancelled, InvalidDocument, InvalidPrompt, InvalidQuery
 from videoseg_r1.output.reload import read_run
 from videoseg_r1.pipeline.segmenter import Stages, VideoSegmenter
 from videoseg_r1.stages.sampling.hierarchical import HierarchicalSampler
 from videoseg_r1.types import Box, Cue, Point, Reasoning, TrackedFrame, TrackEvent
 from videoseg_r1.video import open_video
+from videoseg_r1.video.memory import ArrayVideo
 
 _FRAMES = np.random.default_rng(0).integers(0, 255, (12, 40, 60, 3), dtype=np.uint8)
 _BOX = Cue(Box(10, 5, 30, 25), (Point(20, 15),))
@@ -55,14 +59,13 @@ class StandingStill:
             yield TrackedFrame(index, seeds[first], (0.5,) * len(seeds[first]))
 
 
-class FollowingReasoner(ScriptedReasoner):
-    """Sees what it means best in frames 2 and 8, lower down each time. Args: `cue` takes the place of the last one in frame 8."""
+class LowerDown:
+    """A frame finder that sees what is meant best in frames 2 and 8, lower down each time. In 8, `cue` takes the place of the last."""
 
-    def __init__(self, cues, cue=None):
-        super().__init__(cues)
+    def __init__(self, cue=None):
         self.cue = cue
 
-    def follow(self, meant, context):
+    def find(self, meant, context):
         assert meant.text == "looked for the box"
         seen = {2: tuple(map(_lower, meant.cues)), 8: tuple(_lower(_lower(cue)) for cue in meant.cues)}
         if self.cue is not None:
@@ -81,13 +84,14 @@ class FromTheNearest:
             yield TrackedFrame(index, near, (0.5,) * len(near))
 
 
-def _segmenter(cues=(_BOX,), reasoner=None, **settings):
-    reasoner = reasoner or ScriptedReasoner(cues)
+def _segmenter(cues=(_BOX,), finder=None, **settings):
+    reasoner = ScriptedReasoner(cues)
     stages = Stages(
         lambda seed: HierarchicalSampler(ScriptedVoter(), seed=seed),
         lambda _seed: reasoner,
         BoxSegmenter,
         StandingStill,
+        frame_finder=None if finder is None else lambda: finder,
         settings=settings,
     )
     return VideoSegmenter(stages, "scripted"), reasoner
@@ -174,6 +178,125 @@ def test_stream_gives_the_same_masks():
     assert all((item.masks[0] == result.mask(item.frame_index)).all() for item in items)
 
 
+def test_a_stream_says_what_was_understood_before_its_first_frame():
+    stream = _segmenter()[0].stream(_FRAMES, " the  box")
+    assert (stream.query, stream.num_frames, stream.has_target) == ("the box", 12, True)
+    assert stream.reasoning.text == "looked for the box"
+    assert 0 <= stream.keyframes.target_frame < 12
+    assert len(list(stream)) == 12
+    assert list(stream) == []
+
+
+def test_a_stream_without_a_target_says_why_and_has_no_frames():
+    with _segmenter(cues=())[0].stream(_FRAMES, "nothing like it") as stream:
+        assert not stream.has_target
+        assert stream.reasoning.text == "looked for nothing like it"
+        assert list(stream) == []
+
+
+class CountedVideo(ArrayVideo):
+    """Says when it is closed."""
+
+    def __init__(self, frames):
+        super().__init__(frames, limits=Limits(), fps=None)
+        self.num_closed = 0
+
+    def close(self):
+        self.num_closed += 1
+        super().close()
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Videos that the pipeline opened, with how often each was closed."""
+    videos = []
+
+    def open_counted(source, **_settings):
+        videos.append(CountedVideo(source))
+        return videos[-1]
+
+    monkeypatch.setattr("videoseg_r1.pipeline.segmenter.open_video", open_counted)
+    return videos
+
+
+@pytest.mark.parametrize("ends", ["read to the end", "closed", "left by an error", "no target"])
+def test_a_stream_frees_the_video_however_it_ends(ends, counted):
+    segmenter, _ = _segmenter(cues=() if ends == "no target" else (_BOX,))
+    stream = segmenter.stream(_FRAMES, "the box")
+    if ends == "read to the end":
+        assert len(list(stream)) == 12
+    elif ends == "left by an error":
+        with pytest.raises(ZeroDivisionError), stream:
+            _ = next(stream).frame_index / 0
+    elif ends == "closed":
+        assert next(stream).frame_index >= 0
+        stream.close()
+        stream.close()
+        assert list(stream) == []
+    assert [video.num_closed > 0 for video in counted] == [True]
+
+
+def _cancel_at(stage, done=1):
+    def on_progress(name, now, _total):
+        if (name, now) == (stage, done):
+            raise Cancelled("stopped by the user")
+
+    return on_progress
+
+
+@pytest.mark.parametrize("stage", ["sample", "reason", "seed", "propagate"])
+def test_a_listener_that_raises_cancels_the_run_and_everything_is_closed(stage, counted):
+    segmenter, _ = _segmenter()
+    with pytest.raises(Cancelled, match="stopped by the user"):
+        segmenter.segment(_FRAMES, "the box", on_progress=_cancel_at(stage))
+    assert [video.num_closed > 0 for video in counted] == [True]
+
+
+def test_nothing_half_done_is_kept_of_a_cancelled_run():
+    segmenter, _ = _segmenter()
+    with open_video(_FRAMES) as video:
+        with pytest.raises(Cancelled):
+            segmenter.segment(video, "the box", on_progress=_cancel_at("propagate", 5))
+        result = segmenter.segment(video, "the box")
+    assert all(result.mask(index).sum() == 400 for index in range(12))
+
+
+def test_a_stream_can_be_cancelled_by_its_listener():
+    stream = _segmenter()[0].stream(_FRAMES, "the box", on_progress=_cancel_at("propagate", 3))
+    assert [next(stream).frame_index, next(stream).frame_index]
+    with pytest.raises(Cancelled):
+        next(stream)
+    assert list(stream) == []
+
+
+def test_threads_share_a_segmenter_and_get_the_masks_of_their_own_videos():
+    segmenter, _ = _segmenter()
+    boxes = [Cue(Box(x, 5, x + 20, 25)) for x in range(0, 40, 5)]
+
+    def masks_of(number):
+        frames = np.roll(_FRAMES, number, axis=2)
+        result = segmenter.propagate(frames, {number: [boxes[number]]})
+        return [int(np.argmax(result.mask(index).any(0))) for index in range(12)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(masks_of, range(len(boxes))))
+    assert found == [[5 * number] * 12 for number in range(len(boxes))]
+
+
+def test_a_stage_is_made_once_for_all_threads():
+    made = []
+
+    def slow_segmenter():
+        made.append(1)
+        time.sleep(0.05)
+        return BoxSegmenter()
+
+    segmenter = VideoSegmenter(replace(_segmenter()[0].stages, segmenter=slow_segmenter), "scripted")
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(one) for one in pool.map(lambda _: segmenter.segmenter, range(8))}) == 1
+    assert made == [1]
+
+
 def test_progress_reaches_every_stage():
     seen = []
     _segmenter()[0].segment(_FRAMES, "the box", on_progress=lambda *call: seen.append(call))
@@ -215,7 +338,7 @@ def test_replay_of_given_masks():
 
 
 def test_masks_are_carried_from_where_what_is_meant_is_seen_best():
-    segmenter, reasoner = _segmenter(reasoner=FollowingReasoner((_BOX,)))
+    segmenter, reasoner = _segmenter(finder=LowerDown())
     segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
     result = segmenter.segment(_FRAMES, "the box")
     assert reasoner.calls == 1  # it is not asked again
@@ -233,7 +356,7 @@ def test_masks_are_carried_from_where_what_is_meant_is_seen_best():
 
 def test_a_frame_where_one_of_several_things_gets_no_mask_is_left_out():
     other = Cue(Box(35, 5, 55, 25), (Point(45, 15),))
-    segmenter, _ = _segmenter(reasoner=FollowingReasoner((_BOX, other), Cue(None, (Point(3, 3),))))
+    segmenter, _ = _segmenter((_BOX, other), LowerDown(Cue(None, (Point(3, 3),))))
     segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
     result = segmenter.segment(_FRAMES, "the box")
     assert len(result.tracks) == 2

@@ -17,11 +17,9 @@ from helpers import tiny_vlm
 from videoseg_r1.chat.base import Reply
 from videoseg_r1.chat.local import LocalChat
 from videoseg_r1.cli import main
-from videoseg_r1.config import Extensions
 from videoseg_r1.models.weights import MODELS, ModelFile
 from videoseg_r1.output.trace import Trace
 from videoseg_r1.presets.table import load
-from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
 
 _RNG = np.random.default_rng(1)
 _FRAMES = np.clip(np.linspace(60, 180, 14)[:, None, None, None] + _RNG.integers(0, 60, (14, 48, 64, 3)), 0, 255).astype(np.uint8)
@@ -108,7 +106,7 @@ def test_what_random_weights_write_is_a_failure_that_is_told_not_a_crash(monkeyp
 
 def test_anchors_and_the_self_check_are_in_the_trace_and_replayed(written):
     written["outlines"] = "<answer>[1, 2, 3, 4, 5, 6]</answer>"
-    sampler, extensions = SamplerConfig(num_anchors=3, unit="seconds"), Extensions(self_check=True, num_presence_votes=4)
+    sampler, extensions = {"num_anchors": 3, "unit": "seconds"}, {"self_check": True, "num_presence_votes": 4}
     segmenter = load("3b", device="cpu", propagator="sam2", sampler=sampler, extensions=extensions)
     result = segmenter.segment(_FRAMES, "the bright one")
     why = [anchor.why for anchor in result.trace.anchors]

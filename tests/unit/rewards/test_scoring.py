@@ -1,4 +1,4 @@
-"""The reward's oracles (algorithm.md F), each rule at its edge, and the switches."""
+"""The reward's oracles (docs/algorithm.md, "Worked examples"), each rule at its edge, and the switches."""
 
 from __future__ import annotations
 

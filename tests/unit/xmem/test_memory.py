@@ -45,7 +45,7 @@ def _feed(memory, num_frames, joins=(0, 4, 9), given=(0, 4, 9)):
 
 @pytest.mark.parametrize("given", [(0, 4, 9), (0,)])
 def test_late_objects_keep_every_value_beside_the_key_of_its_own_frame(given):
-    """The tag test of stage3.md, flaw 1: the official code has 4 of 20 and 3 of 5 values wrong here."""
+    """docs/algorithm.md, "XMem", says why: the official code has 4 of 20 and 3 of 5 values wrong here."""
     memory = Memory(_config(), torch.device("cpu"))
     for number in range(30):
         joins = (0, 4, 9)

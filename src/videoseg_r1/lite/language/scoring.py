@@ -1,7 +1,7 @@
-"""How well each thing of a scene fits a query: a sum of log scores, each of one kind of evidence, with the facts behind it.
+"""How well each thing of a scene fits a query: a sum of log scores, one for each kind of evidence.
 
-Each term compares the things of this scene with each other, so it does not matter how strong a kind of evidence is in general.
-Not here: finding the things (`lite.perception.scene`, `lite.perception.tracks`), wording of the answer (`matcher`).
+Each term compares the things of one scene with each other, so the general level of a kind of evidence cancels out. Not here: finding the
+things (`lite.perception`), the wording of the answer (`matcher`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from videoseg_r1.lite.language.vocabulary import membership
-from videoseg_r1.lite.language.words import Query
+from videoseg_r1.lite.language.words import ParsedQuery
 from videoseg_r1.lite.perception.regions import PALETTE, Region
-from videoseg_r1.lite.perception.tracks import Track
+from videoseg_r1.lite.perception.tracks import ThingTrack
 
 _Terms: TypeAlias = npt.NDArray[np.float64]
 _FLOOR = 0.02  # class evidence below this is noise of the classifier
@@ -29,14 +29,16 @@ class Judgement:
     """One thing and how well it fits.
 
     Attributes:
-        track: the thing. region: its view nearest to the frame asked for.
-        score: log score, comparable within one scene. share: its probability among the things of the scene, 0..1.
-        evidence: probability that the classifier saw what the noun phrase names, 0..1: geometric mean of the average and the clearest
+        track: the thing.
+        region: its view nearest to the frame asked for.
+        score: log score, comparable within one scene.
+        share: its probability among the things of the scene, 0..1.
+        evidence: probability that the classifier saw what the noun phrase names, 0..1: geometric mean over the average and the clearest
             view; 0 when the query names nothing.
         terms: the score's parts by name: "class", "colour", "place", "size", "motion", "prominence".
     """
 
-    track: Track
+    track: ThingTrack
     region: Region
     score: float
     share: float
@@ -44,7 +46,7 @@ class Judgement:
     terms: dict[str, float]
 
 
-def judge(query: Query, tracks: Sequence[Track], index: int) -> list[Judgement]:
+def judge(query: ParsedQuery, tracks: Sequence[ThingTrack], index: int) -> list[Judgement]:
     """Return the things of a scene as seen in or near frame `index`, the best fit first."""
     if not tracks:
         return []
@@ -72,7 +74,7 @@ def judge(query: Query, tracks: Sequence[Track], index: int) -> list[Judgement]:
     ]
 
 
-def _colour(query: Query, tracks: Sequence[Track]) -> _Terms:
+def _colour(query: ParsedQuery, tracks: Sequence[ThingTrack]) -> _Terms:
     """Each colour word: how much more of it a thing has than the others."""
     total = np.zeros(len(tracks))
     for names in query.colours:
@@ -81,7 +83,7 @@ def _colour(query: Query, tracks: Sequence[Track]) -> _Terms:
     return total * 0.5
 
 
-def _place(query: Query, views: Sequence[Region]) -> _Terms:
+def _place(query: ParsedQuery, views: Sequence[Region]) -> _Terms:
     xs, ys = np.array([view.center for view in views]).T
     bottoms = np.array([np.flatnonzero(np.any(view.mask, axis=1))[-1] / view.mask.shape[0] for view in views])
     near = 0.5 * np.log([view.area for view in views]) + bottoms
@@ -97,12 +99,12 @@ def _place(query: Query, views: Sequence[Region]) -> _Terms:
     return np.sum([terms[name] for name in query.places], axis=0) if query.places else np.zeros(len(views))
 
 
-def _size(query: Query, views: Sequence[Region]) -> _Terms:
+def _size(query: ParsedQuery, views: Sequence[Region]) -> _Terms:
     sign = ("large" in query.sizes) - ("small" in query.sizes)
     return sign * 0.5 * np.log([view.area for view in views])
 
 
-def _motion(query: Query, tracks: Sequence[Track]) -> _Terms:
+def _motion(query: ParsedQuery, tracks: Sequence[ThingTrack]) -> _Terms:
     """Direction, nearer or farther, moving or still, from velocities relative to the surroundings, saturating at `_FAST`."""
     right, down = (np.array([track.velocity() for track in tracks]) / _FAST).T
     growth = np.array([track.growth() for track in tracks]) / (_FAST / 3)

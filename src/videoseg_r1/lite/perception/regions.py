@@ -1,7 +1,7 @@
-"""Candidate regions of one frame: salient things, each with its mask, what it looks like, its colours and how it moves.
+"""Candidate regions of one frame: salient things, each with its mask, its class probabilities, its colours and its motion.
 
-A region is found by saliency alone, so it does not depend on any query. Things that do not stand out at all, and parts of things,
-are not found. Not here: following regions through time (`tracks`), matching them with words (`lite.language.matcher`).
+Regions are found by saliency alone, so they do not depend on the query. A thing that does not stand out has no region, and neither does
+a part of a thing. Not here: following regions through time (`tracks`), comparing them with words (`lite.language.matcher`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Region:
         confidence: mean saliency inside, 0..1.
         classes: (1000,) float32 probabilities of the ImageNet classes.
         colours: (len(PALETTE),) float32 fractions of its pixels.
-        velocity: (right, down) per frame in units of its own size (the root of its area), relative to what surrounds it.
+        velocity: (right, down) per frame, in units of its own size (the root of its area), relative to its surroundings.
         cut: whether the border of the picture cuts it off.
     """
 
@@ -50,6 +50,19 @@ class Region:
     colours: npt.NDArray[np.float32]
     velocity: tuple[float, float]
     cut: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameScan:
+    """What was seen in one frame.
+
+    Attributes:
+        regions: the most prominent first.
+        grey: uint8 (h, w), the frame in grey on the grid of the saliency map.
+    """
+
+    regions: tuple[Region, ...]
+    grey: npt.NDArray[np.uint8]
 
 
 def components(saliency: npt.NDArray[np.float32]) -> list[BoolMask]:
@@ -70,7 +83,7 @@ def box_on_frame(mask: BoolMask, width: int, height: int) -> Box:
 
 
 def touches_border(mask: BoolMask) -> bool:
-    """Return whether a noticeable part of the outline (a fifth of the mask's size) lies on the border of the picture."""
+    """Return whether a mask lies on the border of the picture over more than a fifth of its own size (the root of its area)."""
     on_border = max(mask[0].sum(), mask[-1].sum(), mask[:, 0].sum(), mask[:, -1].sum())
     return bool(on_border > 0.2 * np.sqrt(mask.sum()))
 
@@ -78,8 +91,8 @@ def touches_border(mask: BoolMask) -> bool:
 def classify(backbone: Backbone, rgb: RgbImage, mask: BoolMask, box: Box) -> npt.NDArray[np.float32]:
     """Return (1000,) float32 class probabilities of a region.
 
-    The crop around the region is classified at every position; the mean over the region and the mean over the whole crop, which
-    knows its surroundings, count equally.
+    The crop around the region is classified at every position. The mean over the region and the mean over the whole crop, which also
+    covers the surroundings, count equally.
     """
     height, width = rgb.shape[:2]
     margin = _CROP_MARGIN * max(box.width, box.height) + 2
@@ -150,12 +163,12 @@ def affine_motion(flow: npt.NDArray[np.float32], where: BoolMask) -> npt.NDArray
 def relative_velocity(flow: npt.NDArray[np.float32], mask: BoolMask, others: BoolMask) -> tuple[float, float]:
     """Return the velocity of a region in units of its own size, relative to what surrounds it.
 
-    Only the ring around it counts as background: what is far away, or moves for reasons of its own, does not matter.
+    Only the ring around the region counts as background, so things far away do not matter, however they move.
 
     Args:
         flow: (h, w, 2) displacement per frame, in pixels of this grid.
         mask: (h, w) bool, the region.
-        others: (h, w) bool, all regions: they are no background.
+        others: (h, w) bool, the union of all regions; none of it counts as background.
     """
     size = float(np.sqrt(mask.sum()))
     velocity = np.median(flow[mask], axis=0).astype(np.float64)

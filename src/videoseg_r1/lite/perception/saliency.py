@@ -11,7 +11,6 @@ Not here: training, the side outputs of the decoder.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from safetensors.torch import load
 
 from videoseg_r1.errors import ModelError, WeightsMissing
 from videoseg_r1.models.devices import cpu_has_bfloat16
+from videoseg_r1.models.loading import loaded_once
 from videoseg_r1.types import RgbImage
 
 _MEAN = np.array((0.485, 0.456, 0.406), np.float32)
@@ -44,13 +44,14 @@ class Saliency:
 
     Args:
         convs: its 119 convolutions (weight, bias, dilation) in the order of execution.
-        device: where it computes.
-        dtype: what it computes in. In bfloat16, on one frame of each development clip, 0.1 to 0.9 % of the pixels changed sides,
-            and 6.5 % of `blackswan`: good enough for one witness among several, not for finding things.
+        device: where it computes; pictures are moved there, and maps come back as numpy arrays.
+        dtype: what it computes in. On one frame of each development clip, bfloat16 moved 0.1 to 0.9 % of the pixels across the
+            threshold of 0.5, and 6.5 % of those of `blackswan`: good enough as one of several sources of evidence in the tracker, not for
+            finding things.
     """
 
-    def __init__(self, convs: list[_Conv], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
-        self.device, self._dtype = torch.device(device), dtype
+    def __init__(self, convs: list[_Conv], device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+        self.device, self._dtype = device, dtype
         options: dict[str, Any] = {"device": self.device, "dtype": self._dtype}
         layout = torch.channels_last
         self._convs = [_Conv(c.weight.to(memory_format=layout, **options), c.bias.to(**options), c.dilation) for c in convs]
@@ -117,21 +118,21 @@ def _prepare(rgb: RgbImage, size: tuple[int, int]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1))[None]).contiguous(memory_format=torch.channels_last)
 
 
-def weights_path() -> Path:
+def saliency_weights() -> Path:
     """Return the weights file that comes with the package."""
     return Path(str(resources.files("videoseg_r1.lite") / "weights" / "u2netp.safetensors"))
 
 
-@lru_cache(maxsize=2)
-def load_saliency(device: str = "cpu", *, quick: bool = False) -> Saliency:
+@loaded_once
+def load_saliency(device: torch.device, *, quick: bool = False) -> Saliency:
     """Return the pretrained network, loaded once per device and precision.
 
     Args:
         device: where it computes.
-        quick: in bfloat16 on a processor that has it, which takes half the time.
+        quick: compute in bfloat16 on a CPU that has it, which takes half the time; no difference elsewhere.
     Raises: WeightsMissing: the file that comes with the package is not there. ModelError: it is not the expected network.
     """
-    file = weights_path()
+    file = saliency_weights()
     try:
         state = load(file.read_bytes())
         dilations = [int(value) for value in state["dilations"]]
@@ -143,4 +144,4 @@ def load_saliency(device: str = "cpu", *, quick: bool = False) -> Saliency:
         raise ModelError("The saliency network cannot be read", where=str(file), why=repr(error), fix="reinstall videoseg-r1") from error
     if len(convs) != _NUM_CONVS:
         raise ModelError("The saliency network is not U2-Net-p", where=str(file), why=f"{len(convs)} convolutions instead of {_NUM_CONVS}")
-    return Saliency(convs, device, torch.bfloat16 if quick and device == "cpu" and cpu_has_bfloat16() else torch.float32)
+    return Saliency(convs, device, torch.bfloat16 if quick and device.type == "cpu" and cpu_has_bfloat16() else torch.float32)

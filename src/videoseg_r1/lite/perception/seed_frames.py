@@ -1,7 +1,8 @@
-"""In which frames masks are made of what is meant: where it is seen best, and the segmenter sees what perception tracked.
+"""In which frames seed masks are made: where a thing is seen best and the segmenter agrees with what perception tracked.
 
-A view that looks good can be bad: what was tracked may be a part of the thing, or have some of the background in it. The segmenter
-looks at the same box closely and anew; where the two masks are one, both are right more often. Not here: what is meant (`matcher`).
+A view that looks good can be bad: the tracked region may be a part of the thing, or include some of the background. The segmenter looks at
+the same box anew and at full resolution; where the two masks agree, both are more often right. Not here: which things are meant
+(`lite.language.best_frames`), the masks themselves (`lite.segmenter`).
 """
 
 from __future__ import annotations
@@ -10,40 +11,42 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from videoseg_r1.lite.perception.regions import Region
-from videoseg_r1.lite.perception.scene import Scene
-from videoseg_r1.lite.perception.tracks import Track
+from videoseg_r1.lite.perception.perceived_video import PerceivedVideo
+from videoseg_r1.lite.perception.regions import FrameScan, Region
+from videoseg_r1.lite.perception.tracks import ThingTrack
 from videoseg_r1.masks import center_of, iou_matrix, negative_point_of, resize_mask
 from videoseg_r1.stages.protocols import Segmenter
 from videoseg_r1.types import Cue
 from videoseg_r1.video import Video
 
-_TRIED = 2  # of each part: a mask takes about as long as a look
-_LEAST = 0.5  # of the worth of the best view: a bad mask spoils more than it carries
+_TRIED = 2  # frames of each part that are segmented: a mask takes about as long as a look
+_LEAST = 0.5  # of the worth of the best frame: a bad seed mask spoils more frames than it helps
 
 
-def best_views(
+def best_frames(
     video: Video,
-    scene: Scene,
-    scans: Mapping[int, Sequence[Region]],
-    things: Sequence[Track],
+    perceived: PerceivedVideo,
+    scans: Mapping[int, FrameScan],
+    things: Sequence[ThingTrack],
     parts: Sequence[tuple[int, int]],
     segmenter: Segmenter,
 ) -> dict[int, tuple[Cue, ...]]:
-    """Return the cues for all things in the best frame of each part (first, last) of the video, by frame.
+    """Return the cues of all things, in their order, in the best frame of each part of the video, by frame.
 
-    No frame where one of them is not seen, and none that is much worse than the best one.
+    A part has no frame where no frame shows all things, or where its best frame is much worse than that of the other parts.
 
     Args:
-        scene: what is known of the video.
+        video: the video.
+        perceived: what is known of it.
         scans: the frames that were looked at.
-        things: at least one.
-        segmenter: what makes masks of the cues.
+        things: what was followed through them; at least one.
+        parts: (first, last) frame of each part, inclusive.
+        segmenter: makes masks of the cues.
     """
     size = video.info.width, video.info.height
 
     def quality(index: int) -> float:
-        return min(view_quality(thing.regions[index], 0.5, scene.unchanged(thing.regions[index], scans)) for thing in things)
+        return min(view_quality(thing.regions[index], 0.5, perceived.unchanged(thing.regions[index], scans)) for thing in things)
 
     def worth(index: int) -> float:
         tracked = np.stack([thing.regions[index].mask for thing in things])
@@ -52,7 +55,7 @@ def best_views(
         return quality(index) * float(agreement) ** 2
 
     def cues(index: int) -> tuple[Cue, ...]:
-        return tuple(cue_of(thing.regions[index], size) for thing in things)
+        return tuple(cue_of(thing, index, size) for thing in things)
 
     seen = [index for index in scans if all(index in thing.regions for thing in things)]
     found: dict[int, float] = {}
@@ -66,13 +69,20 @@ def best_views(
 
 
 def view_quality(region: Region, size_power: float, unchanged: float) -> float:
-    """Return how good a view of a thing is: large, clear, not cut off by the border, without background that was taken along."""
+    """Return how good a view of a thing is, comparable within one video: large, clear, whole, and without background in it.
+
+    Args:
+        region: the view.
+        size_power: exponent of its area; the larger it is, the more size counts against clarity.
+        unchanged: part of the region that is background, 0..1 (`PerceivedVideo.unchanged`).
+    """
     return region.area**size_power * region.confidence**4 * (0.6 if region.cut else 1.0) * (1 - unchanged) ** 2
 
 
-def cue_of(region: Region, size: tuple[int, int]) -> Cue:
-    """Return box, a point deep inside and a point beside a region, in pixels of a frame of this size (width, height)."""
+def cue_of(thing: ThingTrack, index: int, size: tuple[int, int]) -> Cue:
+    """Return box, a point deep inside and a point beside a thing in frame `index`, in pixels of a frame of this size (width, height)."""
+    region = thing.regions[index]
     mask = resize_mask(region.mask, size)
     point = center_of(mask)
     negative = negative_point_of(mask)
-    return Cue(region.box, (point,), (negative,) if negative else ())
+    return Cue(region.box, (point,), (negative,) if negative else (), thing.track_id)

@@ -1,7 +1,7 @@
-"""Regions of single frames followed through the frames that were looked at: the things of a scene and what they do.
+"""The things of a scene: regions of single frames, joined through the frames that were looked at.
 
-Frames may lie far apart, so a thing is recognised by what it looks like, its colours, its size and roughly its place. Not here:
-masks between the frames (the propagator's work), things that swap places between two looks.
+Frames may lie far apart, so a thing is recognised by its appearance, its colours, its size and roughly its place. Two things of the same
+kind that swap places between two frames are confused. Not here: masks in the frames between (`lite.tracking`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from videoseg_r1.lite.perception.regions import Region
+from videoseg_r1.lite.perception.regions import FrameScan, Region
 
 _LEAST_LIKENESS = 0.5
 _REACH, _REACH_PER_FRAME, _FARTHEST = 0.15, 0.02, 0.5  # how far a thing gets between two looks, in frame heights
@@ -20,10 +20,17 @@ MAX_TRACKS = 8
 
 
 @dataclass
-class Track:
-    """One thing: its region in each frame it was seen in, ascending."""
+class ThingTrack:
+    """One thing.
+
+    Attributes:
+        regions: its region in each frame in which it was seen, ascending.
+        track_id: its number among the things that `follow` found in the same frames, from 1; a transcript numbers its lines alike. None
+            where nothing was followed, as in scenes that are drawn for training.
+    """
 
     regions: dict[int, Region] = field(default_factory=dict[int, Region])
+    track_id: int | None = None
 
     @property
     def last(self) -> Region:
@@ -62,19 +69,21 @@ class Track:
         return (np.tensordot(weights, np.stack(values), 1) / weights.sum()).astype(np.float32)
 
 
-def follow(scans: Mapping[int, Sequence[Region]]) -> list[Track]:
-    """Return the things seen in these frames, at most MAX_TRACKS, the most prominent first."""
-    tracks: list[Track] = []
+def follow(scans: Mapping[int, FrameScan]) -> list[ThingTrack]:
+    """Return the things seen in these frames, at most MAX_TRACKS, the most prominent first; the same frames give the same ids."""
+    tracks: list[ThingTrack] = []
     for index in sorted(scans):
-        pairs = [(likeness(track.last, region), t, r) for t, track in enumerate(tracks) for r, region in enumerate(scans[index])]
+        regions = scans[index].regions
+        pairs = [(likeness(track.last, region), t, r) for t, track in enumerate(tracks) for r, region in enumerate(regions)]
         taken_tracks, taken_regions = set[int](), set[int]()
         for score, t, r in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
             if score >= _LEAST_LIKENESS and t not in taken_tracks and r not in taken_regions:
-                tracks[t].regions[index] = scans[index][r]
+                tracks[t].regions[index] = regions[r]
                 taken_tracks.add(t)
                 taken_regions.add(r)
-        tracks += [Track({index: region}) for r, region in enumerate(scans[index]) if r not in taken_regions]
-    return sorted(tracks, key=lambda track: -track.prominence)[:MAX_TRACKS]
+        tracks += [ThingTrack({index: region}) for r, region in enumerate(regions) if r not in taken_regions]
+    prominent = sorted(tracks, key=lambda track: -track.prominence)[:MAX_TRACKS]
+    return [ThingTrack(track.regions, number) for number, track in enumerate(prominent, 1)]
 
 
 def likeness(earlier: Region, later: Region) -> float:

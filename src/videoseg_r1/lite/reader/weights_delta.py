@@ -1,9 +1,9 @@
-"""What the language model of `lite` learned, as small files: by how much every weight moved, in half a byte, or as a low-rank product.
+"""Weights deltas: the difference that training made to the weights of the language model of `lite`, as small files.
 
-Training moves a weight by little, and which way it went matters more than how far. A row of a matrix therefore has one scale, and every
-weight of it one of sixteen multiples of that, two to a byte; vectors, which are few, are kept in half precision. What LoRA learned is
-kept as it is, two thin matrices whose product is the difference, in bfloat16. Not here: training (`videoseg_r1.training`), the
-untrained model (`base`).
+Training moves a weight by little, and the sign of the move matters more than its size. A row of a matrix therefore has one scale, and
+each of its weights one of sixteen multiples of that scale, two to a byte; vectors, which are few, are kept in half precision. The delta
+of LoRA is kept as it is: two thin matrices in bfloat16 whose product is the difference. Not here: training (`videoseg_r1.training`),
+the untrained model (`base`), which files ship (`trained`).
 
 Source: Liu et al. 2024 (BitDelta) store such differences in one bit; the levels are those of Max 1960 for a normal distribution.
 """
@@ -31,20 +31,21 @@ _OF_PEFT = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 
 @torch.no_grad()
-def add_learned(network: Network, path: Path) -> dict[str, str]:
-    """Move the weights of the network, in place, and return what is told of the file.
+def apply_delta(network: Network, path: Path) -> dict[str, str]:
+    """Add a weights delta to the weights of a network, in place, and return the metadata of the file.
 
-    Raises: WeightsMissing: no such file. ModelError: it is something else, or belongs to another network.
+    Raises: WeightsMissing: no such file. ModelError: it is no weights delta, or that of another network.
     """
     if not path.is_file():
-        raise WeightsMissing("what the language model learned is not there", where=str(path), fix="install the package again")
+        raise WeightsMissing("a weights delta of the language model is missing", where=str(path), fix="install the package again")
     weights = dict(network.named_parameters())
     try:
         with safe_open(path, framework="pt") as file:
             keys = set(file.keys())
             names = {key.removesuffix(_CODES).removesuffix(_UP) for key in keys if not key.endswith((_SCALES, _DOWN))}
             if not names <= weights.keys():
-                raise ModelError("this was learned by another network", where=str(path), why=f"it has no {min(names - weights.keys())}")
+                why = f"the language model has no {min(names - weights.keys())}"
+                raise ModelError("the weights delta is that of another network", where=str(path), why=why)
             for name in names:
                 weight = weights[name]
                 if name + _CODES in keys:
@@ -56,13 +57,18 @@ def add_learned(network: Network, path: Path) -> dict[str, str]:
                 weight += moved.to(weight.dtype)
             return dict(file.metadata() or {})
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise ModelError("what the language model learned cannot be read", where=str(path), why=str(error)) from error
+        raise ModelError("a weights delta of the language model cannot be read", where=str(path), why=str(error)) from error
 
 
 @torch.no_grad()
-def pack_learned(before: Network, after: Network, target: Path, about: Mapping[str, str]) -> None:
-    """Write by how much the weights of a network moved, and what is to be told of it; what did not move takes no room.
+def pack_delta(before: Network, after: Network, target: Path, about: Mapping[str, str]) -> None:
+    """Write the weights delta from one network to another; weights that did not move take no room.
 
+    Args:
+        before: the network before training.
+        after: the same network after it.
+        target: the file.
+        about: metadata for the file.
     Raises: ModelError: the networks differ in more than their weights. OutputError: the file cannot be written.
     """
     olds, news = dict(before.named_parameters()), dict(after.named_parameters())
@@ -81,11 +87,13 @@ def pack_learned(before: Network, after: Network, target: Path, about: Mapping[s
 
 
 def pack_adapter(adapter: Path, scale: float, target: Path, about: Mapping[str, str]) -> None:
-    """Write what LoRA learned, and what is to be told of it.
+    """Write the weights delta of a LoRA adapter.
 
     Args:
         adapter: safetensors as peft writes them.
         scale: of the product, alpha / rank.
+        target: the file.
+        about: metadata for the file.
     Raises: ModelError: the adapter cannot be read, or is of another kind. OutputError: the file cannot be written.
     """
     try:
@@ -96,13 +104,13 @@ def pack_adapter(adapter: Path, scale: float, target: Path, about: Mapping[str, 
     for key, value in found.items():
         parts = _OF_PEFT.fullmatch(key)
         if parts is None:
-            raise ModelError("this is no adapter of LoRA", where=str(adapter), why=f"it has {key}")
+            raise ModelError("the file is no LoRA adapter", where=str(adapter), why=f"it has {key}")
         tensors[f"{parts[1]}.weight{_DOWN if parts[2] == 'A' else _UP}"] = (value * (1 if parts[2] == "A" else scale)).bfloat16()
     _save(tensors, target, about)
 
 
 def _save(tensors: dict[str, torch.Tensor], target: Path, about: Mapping[str, str]) -> None:
-    what = "what was learned cannot be written"
+    what = "the weights delta cannot be written"
     with staged(target, what) as side:
         try:
             save_file(tensors, side, dict(about))

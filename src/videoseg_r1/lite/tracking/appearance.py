@@ -1,7 +1,8 @@
-"""What the objects look like, learned while the video runs: one logistic regression per object on frozen features.
+"""The appearance of the objects, fitted while the video runs: one logistic regression per object on frozen features.
 
-The window read follows what moves a little; this model knows the object wherever it is, so it keeps hold of fast and deforming
-things and finds them again after they were hidden. Each fit is a few Newton steps from the last weights. Not here: features.
+The window read follows an object that moves a little. This model recognises the object wherever it is, so it follows fast and deforming
+objects and finds them again after they were hidden. Each fit is a few Newton steps from the last weights. Not here: the features
+(`tracker`).
 
 Source: the idea of a target model fitted at run time is that of FRTM (Robinson et al. 2020); theirs is a small convolutional
 network, this is a convex problem with a closed Newton step.
@@ -17,19 +18,19 @@ _FIRST_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One frame to learn from: features (P, C) of its cells, and how far each object covers them, (P, N) in 0..1."""
+class AppearanceSample:
+    """One frame to fit to: float32 features (P, C) of its cells, and which part of each cell each object covers, (P, N) in 0..1."""
 
     features: torch.Tensor
     cover: torch.Tensor
 
 
 class AppearanceModel:
-    """Scores of N objects per cell.
+    """Scores of N objects per cell, on the device of the features it is given.
 
     Args:
         regularisation: weight of the squared norm.
-        steps: Newton steps per fit, after the first.
+        steps: Newton steps per fit; the first fit takes more.
     """
 
     def __init__(self, regularisation: float, steps: int) -> None:
@@ -40,17 +41,17 @@ class AppearanceModel:
     def scores(self, features: torch.Tensor) -> torch.Tensor:
         """Return log odds (P, N) for the features (P, C) of a frame.
 
-        Raises: RuntimeError: nothing was learned yet.
+        Raises: RuntimeError: nothing was fitted yet.
         """
         if self._weights is None:
             raise RuntimeError("fit() comes before scores()")
         return features @ self._weights
 
-    def fit(self, examples: list[Example], importance: list[float]) -> None:
-        """Learn from frames, each with its share of the loss; in each frame object and surroundings count the same."""
-        features = torch.cat([example.features for example in examples])
-        cover = torch.cat([example.cover for example in examples])
-        weight = torch.cat([_balance(example.cover) * share for example, share in zip(examples, importance, strict=True)])
+    def fit(self, samples: list[AppearanceSample], shares: list[float]) -> None:
+        """Fit the model to frames, each with its share of the loss; in each frame object and surroundings count the same."""
+        features = torch.cat([sample.features for sample in samples])
+        cover = torch.cat([sample.cover for sample in samples])
+        weight = torch.cat([_balance(sample.cover) * share for sample, share in zip(samples, shares, strict=True)])
         steps = self._steps
         if self._weights is None:
             self._weights, steps = features.new_zeros(features.shape[1], cover.shape[1]), _FIRST_STEPS

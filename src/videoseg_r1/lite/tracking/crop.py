@@ -1,6 +1,6 @@
-"""The working view of `lite` propagation: a part of the frame around the objects, at a constant number of pixels.
+"""The part of the frame that `lite` propagation works on: a crop around the objects, at about the same number of pixels always.
 
-Small objects are seen larger, and the cost of a frame does not depend on the size of the video. Not here: what is computed in it.
+Small objects are enlarged, and the cost of a frame does not depend on the size of the video. Not here: what is computed in it (`tracker`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch.nn.functional as F
 
 from videoseg_r1.types import BoolMask, RgbImage
 
-STRIDE = 8
-"""Pixels of the working picture per cell of the memory grid."""
+CELL = 8
+"""Pixels of the working picture along the side of a cell of the memory grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Crop:
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the memory grid."""
-        return self.height // STRIDE, self.width // STRIDE
+        return self.height // CELL, self.width // CELL
 
     @property
     def cells_per_pixel(self) -> tuple[float, float]:

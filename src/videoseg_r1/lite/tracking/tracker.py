@@ -1,10 +1,10 @@
 """The stepper of `lite` propagation: one frame at a time, several objects at once, bounded memory, no training beforehand.
 
-Each frame is seen through a crop around the objects. Two witnesses answer for every cell of it: a window read of the stored frames
-(what was here a moment ago?) and an appearance model fitted on the fly (does this look like the object?). A third one answers for every
-pixel, as far as it can be trusted: does this stand out? Their log odds are added.
-Departures from XMem: features are frozen ImageNet features and the masks themselves are the values, so nothing is trained.
-Not here: the direction of time, reading frames, fusing several runs.
+Each frame is worked on in a crop around the objects. For every cell of the crop, two sources of evidence give log odds: a window read of
+the stored frames (which object was near here a moment ago?) and an appearance model fitted on the fly (which object does this look like?).
+The saliency prior adds log odds for every pixel (does this stand out?), as far as it can be trusted. The log odds are added up.
+Departures from XMem: the features are frozen ImageNet features and the values are the masks themselves, so nothing is trained.
+Not here: the direction of time, reading frames, fusing several runs (`stages.propagation.both_ways`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from videoseg_r1.lite.perception.backbone import Backbone, load_backbone, prepare
-from videoseg_r1.lite.tracking.appearance import AppearanceModel, Example
+from videoseg_r1.lite.perception.backbone import load_backbone, prepare
+from videoseg_r1.lite.tracking.appearance import AppearanceModel, AppearanceSample
 from videoseg_r1.lite.tracking.crop import Crop, crop_around, still_fits
-from videoseg_r1.lite.tracking.saliency_prior import Outline
+from videoseg_r1.lite.tracking.saliency_prior import SaliencyPrior
 from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.stages.propagation.both_ways import Tracked
 from videoseg_r1.types import BoolMask, RgbImage
@@ -38,13 +38,13 @@ class TrackerConfig:
         reach: how far the window read looks.
         top_k: cells mixed per read.
         temperature: of the softmax over them.
-        max_recent: frames remembered besides the given ones.
-        first_share: share of the given masks in the loss of the appearance model.
-        decay: how much less each older frame counts in it.
+        max_recent: frames remembered besides those with given masks.
+        first_share: share of the frames with given masks in the loss of the appearance model.
+        decay: factor by which each older frame counts less in that loss.
         regularisation, newton_steps: of the appearance model.
-        max_read_odds, max_appearance_odds, max_outline_odds: the log odds of the witnesses are clamped to these.
-        outline_every: frames from one look of the saliency network to the next.
-        least_agreement: IoU with the masks from which what stands out is believed.
+        max_read_odds, max_appearance_odds, max_saliency_odds: the log odds of each source of evidence are clamped to these.
+        saliency_every: frames from one run of the saliency network to the next.
+        least_agreement: IoU of saliency and masks from which the saliency prior is trusted.
     """
 
     max_pixels: int = 180_000
@@ -61,8 +61,8 @@ class TrackerConfig:
     newton_steps: int = 1
     max_read_odds: float = 4.0
     max_appearance_odds: float = 6.0
-    max_outline_odds: float = 4.0
-    outline_every: int = 3
+    max_saliency_odds: float = 4.0
+    saliency_every: int = 3
     least_agreement: float = 0.5
 
 
@@ -73,24 +73,25 @@ class _Stored:
     crop: Crop
     features: torch.Tensor
     cover: torch.Tensor
-    example: Example
+    sample: AppearanceSample
     windows: WindowKeys | None = None
 
 
 class Tracker:
-    """Follows N objects from frame to frame; feed it consecutive frames in either direction of time.
+    """A `Stepper` that follows N objects from frame to frame; it takes consecutive frames in either direction of time.
 
     Args:
+        device: where its networks and its memory are; frames and masks come and go as numpy arrays. It has not been run on a GPU.
         config: settings.
-        backbone: feature extractor; the pretrained one by default.
+    Raises: WeightsMissing, ModelError: a network cannot be loaded.
     """
 
-    def __init__(self, config: TrackerConfig | None = None, backbone: Backbone | None = None) -> None:
+    def __init__(self, device: torch.device, config: TrackerConfig | None = None) -> None:
         self.config = config or TrackerConfig()
-        self._backbone = backbone or load_backbone()
+        self._backbone = load_backbone(device)
         self._memory: MemoryStore[_Stored] = MemoryStore(self.config.max_recent)
         self._appearance = AppearanceModel(self.config.regularisation, self.config.newton_steps)
-        self._outline = Outline(self.config.max_outline_odds, self.config.least_agreement, self.config.outline_every)
+        self._saliency = SaliencyPrior(device, self.config.max_saliency_odds, self.config.least_agreement, self.config.saliency_every)
         self._crop: Crop | None = None
         self._last: BoolMask | None = None
 
@@ -110,24 +111,24 @@ class Tracker:
             raise ValueError("the number of objects cannot change")
         crop = self._choose_crop(known)
         picture = crop.cut(rgb)
-        features, cues = self._describe(picture)
-        standing = self._outline.look(picture, crop)
+        features, appearance = self._describe(picture)
+        saliency = self._saliency.look(picture, crop)
         if masks is None:
-            odds = self._read(features, crop) + self._appearance.scores(cues).T.reshape(-1, *crop.grid).clamp(
+            odds = self._read(features, crop) + self._appearance.scores(appearance).T.reshape(-1, *crop.grid).clamp(
                 -self.config.max_appearance_odds, self.config.max_appearance_odds
             )
             fine = F.interpolate(odds[None], picture.shape[:2], mode="bilinear", align_corners=False)[0]
-            probability = torch.sigmoid(fine + self._outline.odds(standing).to(fine.device))
+            probability = torch.sigmoid(fine + self._saliency.odds(saliency).to(fine.device))
             cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
             tracked = _decide(probability, crop, rgb.shape[:2])
         else:
             cover = crop.to_grid(masks).to(features.device)
             tracked = Tracked(masks, (1.0,) * len(masks))
-        self._outline.learn(standing, crop.cut_mask(np.logical_or.reduce(tracked.masks)))
-        # neighbouring cells say nearly the same: of a frame that was not given, the appearance model learns from every third
+        self._saliency.compare(saliency, crop.cut_mask(np.logical_or.reduce(tracked.masks)))
+        # neighbouring cells look nearly the same: of a frame without given masks, the appearance model takes every third
         every = 1 if masks is not None else 3
-        example = Example(cues[::every], cover.flatten(1).T[::every].contiguous())
-        self._remember(_Stored(crop, features, cover, example), anchor=masks is not None)
+        sample = AppearanceSample(appearance[::every], cover.flatten(1).T[::every].contiguous())
+        self._remember(_Stored(crop, features, cover, sample), anchor=masks is not None)
         self._last = tracked.masks
         return tracked
 
@@ -150,13 +151,14 @@ class Tracker:
             return F.normalize(F.interpolate(x, (rows, columns), mode="bilinear", align_corners=False), dim=1)[0]
 
         fine, coarse = F.normalize(maps[2], dim=1)[0], at_grid(maps[4])
-        # the finer map tells neighbours apart, the coarser one knows what things are: it counts twice (lite.md, section 2)
+        # the finer map tells neighbours apart, the coarser one recognises objects: it counts twice
+        # (docs/algorithm.md, "Propagation of lite")
         matched = F.normalize(torch.cat([0.5 * fine, coarse]), dim=0)
         texture = F.normalize(F.avg_pool2d(maps[1], 2), dim=1)[0]
         colour = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255 - 0.5
         colour_and_bias = torch.cat([torch.from_numpy(colour).permute(2, 0, 1), torch.ones(1, rows, columns)]).to(fine.device)
-        cues = torch.cat([texture, fine, at_grid(maps[3]), coarse, colour_and_bias])
-        return matched, cues.flatten(1).T.contiguous()
+        appearance = torch.cat([texture, fine, at_grid(maps[3]), coarse, colour_and_bias])
+        return matched, appearance.flatten(1).T.contiguous()
 
     def _read(self, features: torch.Tensor, crop: Crop) -> torch.Tensor:
         """Return the log odds (N, rows, columns) of the window read."""
@@ -173,13 +175,13 @@ class Tracker:
 
     def _remember(self, stored: _Stored, *, anchor: bool) -> None:
         if not anchor and not bool((stored.cover > 0.5).any()):
-            return  # a frame that shows nothing teaches nothing, and would push out what is remembered
+            return  # a frame that shows no object adds nothing, and would push out a frame that does
         self._memory.add(stored, anchor=anchor)
         anchors, recent = self._memory.anchors, self._memory.recent
         first_share = self.config.first_share if recent else 1.0
         decay = np.array([self.config.decay ** (len(recent) - 1 - age) for age in range(len(recent))])
         shares = [first_share / len(anchors)] * len(anchors) + list((1 - first_share) * decay / max(decay.sum(), 1e-9))
-        self._appearance.fit([entry.example for entry in (*anchors, *recent)], shares)
+        self._appearance.fit([entry.sample for entry in (*anchors, *recent)], shares)
 
 
 def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...]) -> Tracked:

@@ -1,7 +1,7 @@
 """Reading the memory in a local window: for each cell of the frame, the most similar cells nearby in the stored frames.
 
-Cells are handled in square blocks that share one padded window, so the similarities are batched matrix products and no full
-affinity matrix ever exists. Not here: what the features are, and what is done with the answer.
+Cells are handled in square blocks that share one padded window, so the similarities are batched matrix products, and an affinity matrix
+between whole frames is never made. Not here: what the features are, and what is done with the values that are read (`tracker`).
 
 Source: the top-k read of XMem (Cheng and Schwing 2022, section 3.3) on normalised features, restricted to a window.
 """
@@ -34,7 +34,7 @@ def cut_windows(features: torch.Tensor, values: torch.Tensor, valid: torch.Tenso
     Args:
         features: (C, rows, columns), unit length per cell.
         values: (N, rows, columns).
-        valid: (rows, columns) bool, False where the stored frame has nothing to say.
+        valid: (rows, columns) bool, False where the stored frame holds no values.
         radius: vertical and horizontal reach in cells.
     """
     planes = torch.cat([features, values, valid[None].to(features.dtype)])

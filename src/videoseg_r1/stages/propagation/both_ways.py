@@ -1,4 +1,4 @@
-"""Stage 3b, the direction of time: a stepper run forwards and backwards from the given frames makes a `Propagator`.
+"""Stage 3b, the direction of time: a `Propagator` that runs a stepper forwards and backwards from the given frames.
 
 Frames are read one at a time, forwards to the end and then backwards to the start. Between two given frames both runs pass, and what
 they say is fused; the masks of the first run wait as run lengths in a spool, so memory does not grow with the video.
@@ -22,7 +22,7 @@ from videoseg_r1.types import BoolMask, Direction, RgbImage, TrackedFrame, Track
 from videoseg_r1.video import Video
 
 _SAME = 0.5
-"""From this IoU on, two masks are taken for two opinions on one outline; below it, one of them is wrong."""
+"""From this IoU on, two masks are taken for the same outline seen twice; below it, one of them is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ First a greedy reply; then a greedy one to a reminder of the format; then two sa
 found in these replies; and when all of that fails, an empty answer that says so. Beyond the paper, further sampled replies can vote
 on whether a target is there at all. Not here: the prompt's wording and the parser (`prompts`), coordinates of a model (`chat.families`).
 
-Source: the order of the pictures and the ladder are ours, algorithm.md B.8 and E.
+Source: the order of the pictures and the ladder are ours, docs/algorithm.md, "Stage 2: the reasoner".
 """
 
 from __future__ import annotations

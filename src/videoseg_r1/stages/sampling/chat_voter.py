@@ -28,7 +28,7 @@ class ChatVoter:
         chat: the model.
         seed: of its replies.
         unit: in which intervals are asked for; models trained on time stamps may do better with "seconds".
-    Source: the numbers of votes and the sampling are ours, algorithm.md B.8.
+    Source: the numbers of votes and the sampling are ours, docs/algorithm.md, "Stage 1: the frame sampler".
     """
 
     def __init__(self, chat: Chat, seed: int = 0, *, unit: Unit = "percent") -> None:

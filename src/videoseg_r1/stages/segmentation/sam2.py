@@ -46,7 +46,7 @@ class Sam2Segmenter:
         for cue in cues:
             if cue.box is None and not cue.points:
                 raise InvalidPrompt(
-                    "A cue needs a box or a point", where=f"frame {frame.index}", fix="give --box x1,y1,x2,y2 or --point x,y"
+                    "a cue needs a box or a point", where=f"frame {frame.index}", fix="give --box x1,y1,x2,y2 or --point x,y"
                 )
         size = (frame.rgb.shape[0], frame.rgb.shape[1])
         if not cues:

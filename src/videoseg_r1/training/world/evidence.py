@@ -9,25 +9,26 @@ rewards. Not here: the lines themselves (`lite.language.transcript`), the truth 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
 from videoseg_r1.lite.language.transcript import (
+    Turn,
     canonical_box,
-    change_frame,
     colour_words,
     is_unclear,
     label_words,
     likely_classes,
+    motion_change,
     motion_words,
     overtakings,
     place_words,
-    size_words,
+    size_name,
     sure_concept,
 )
-from videoseg_r1.lite.perception.tracks import Track
+from videoseg_r1.lite.perception.tracks import ThingTrack
 from videoseg_r1.training.world import names
 from videoseg_r1.training.world.names import FACT_KINDS, KINDS, ThingKind
 from videoseg_r1.training.world.queries import WHAT, Query
@@ -38,7 +39,7 @@ Manner: TypeAlias = Literal["plain", "brief", "careful"]
 MANNERS: tuple[Manner, ...] = get_args(Manner)
 _BRIEF, _CAREFUL, _AGAIN = "Briefly:", "Carefully:", "Again:"
 _DEEDS = {"enter": "enters", "leave": "leaves", "stop": "stops", "turn": "turns round", "start": "starts to move"}
-_MOVES = {"stop": "stops", "start": "starts", "turn": "turns"}
+_TURNS: Mapping[Turn, str] = {"stop": "stops", "start": "starts", "turn": "turns"}
 _WORDS: dict[str, Callable[[str], str]] = {
     "place": lambda value: PLACES[value],
     "motion": lambda value: FIELDS["moves"].words(value)[0],
@@ -53,7 +54,7 @@ class Line:
 
     number: int
     thing: int
-    track: Track
+    track: ThingTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,8 @@ class Page:
                 return f"overtakes {listed([str(number) for number in self._overtaken(line)]) or 'none'}"
             case "deed" if value in ("enter", "leave"):
                 return f"frames {min(line.track.regions)} to {max(line.track.regions)}"
-            case "deed" if change_frame(line.track) is not None:
-                return f"{motion_words(line.track)}: {_MOVES[_change(line)]}"
+            case "deed" if (change := motion_change(line.track)) is not None:
+                return f"{motion_words(line.track)}: {_TURNS[change.kind]}"
             case _:
                 return motion_words(line.track)
 
@@ -156,7 +157,7 @@ class Page:
             case "deed":
                 return self._moment(value, line) is not None
             case _:
-                return {"nearer": "gets larger", "away": "gets smaller"}.get(value, value) in noted and " at frame " not in noted
+                return {"nearer": "gets larger", "away": "gets smaller"}.get(value, value) in noted and motion_change(line.track) is None
 
     def _overtaken(self, line: Line) -> list[int]:
         found = overtakings([each.track for each in self.lines])
@@ -169,7 +170,8 @@ class Page:
             ends = [of(of(each.track.regions) for each in self.lines) for of in (min, max)]
             moment = first if deed == "enter" else last
             return None if moment in ends else moment
-        return change_frame(line.track) if _change(line) == deed else None
+        change = motion_change(line.track)
+        return change.frame if change is not None and change.kind == deed else None
 
     def _ranked(self, rank: str, left: Sequence[Line]) -> tuple[str, list[Line]]:
         """Return what the lines say of what a superlative goes by, and the ones it leaves."""
@@ -200,12 +202,6 @@ class Page:
                 return f"{100 * view.area:.1f}%", round(100 * view.area, 1)
 
 
-def _change(line: Line) -> str:
-    """Return the deed that a change of the motion is."""
-    words = motion_words(line.track)
-    return "stop" if "stops at" in words else "start" if words.startswith("still, goes") else "turn"
-
-
 def _worded(attribute: str, value: str) -> str:
     return _WORDS.get(attribute, str)(value)
 
@@ -221,12 +217,12 @@ def _choice(numbers: Sequence[int]) -> str:
     return f"So {', '.join(str(number) for number in numbers)}."  # "line 1, 2 and 3" would have to be counted before it is said
 
 
-def _is_too_small(track: Track, frame: int) -> bool:
+def _is_too_small(track: ThingTrack, frame: int) -> bool:
     """Return whether a thing that is not clearly seen is too small to be taken for what is asked for, by the size that its line tells."""
-    return is_unclear(track.mean_classes()) and size_words(track.nearest(frame).area).startswith("tiny")
+    return is_unclear(track.mean_classes()) and size_name(track.nearest(frame).area) == "tiny"
 
 
-def _verdict(track: Track, what: Sequence[tuple[str, str]], frame: int) -> str:
+def _verdict(track: ThingTrack, what: Sequence[tuple[str, str]], frame: int) -> str:
     """Return "yes", "perhaps" or "no": whether what a line shows is of the sort that is asked for, by its words alone."""
     classes = track.mean_classes()
     labels, sure = likely_classes(classes), sure_concept(classes)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from videoseg_r1.lite.language.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
 from videoseg_r1.lite.perception.regions import PALETTE, Region
-from videoseg_r1.lite.perception.tracks import MAX_TRACKS, Track
+from videoseg_r1.lite.perception.tracks import MAX_TRACKS, ThingTrack
 from videoseg_r1.training.world import names
 from videoseg_r1.training.world.names import KINDS, ThingKind
 from videoseg_r1.training.world.scene import FILL, WHOLE, Floats, Scene, Thing
@@ -115,7 +115,7 @@ class Sighting:
     """A track, and the index of the thing that it shows; false detections count -1, -2, ..."""
 
     thing: int
-    track: Track
+    track: ThingTrack
 
 
 def noises(held_out: bool) -> tuple[Noise, ...]:
@@ -157,14 +157,14 @@ def perceive(
     return sorted(sightings[:MAX_TRACKS], key=lambda s: -s.track.prominence)
 
 
-def top_class(track: Track) -> str:
+def top_class(track: ThingTrack) -> str:
     """Return the class that a track looks most like."""
     return class_names()[int(next(iter(track.regions.values())).classes.argmax())]
 
 
 def _track(
     rng: np.random.Generator, scene: Scene, index: int, looks: Sequence[int], noise: Noise, pool: Sequence[ThingKind], *, mild: bool
-) -> Track:
+) -> ThingTrack:
     """Return a thing as it is seen in these frames; `mild` spares its name and colour the worst."""
     thing = scene.things[index]
     kind, breed = _taken_for(rng, thing, noise, pool, mild)
@@ -181,7 +181,7 @@ def _track(
     )
 
 
-def _ghost(rng: np.random.Generator, size: tuple[int, int], looks: Sequence[int]) -> Track:
+def _ghost(rng: np.random.Generator, size: tuple[int, int], looks: Sequence[int]) -> ThingTrack:
     """Return something that is seen in one to three looks: a bright patch, a piece of the background."""
     start = int(rng.integers(len(looks)))
     seen = looks[start : start + int(rng.integers(1, 4))]
@@ -212,7 +212,7 @@ def _followed(
     colours: npt.NDArray[np.float32],
     velocities: Floats,
     cut: BoolMask,
-) -> Track:
+) -> ThingTrack:
     """Return a track of one region per look; boxes are (L, 4) in fractions of the frame."""
     regions: dict[int, Region] = {}
     pixels = (boxes * (*size, *size)).tolist()
@@ -222,7 +222,7 @@ def _followed(
         box = Box(*corners)
         center = box.center.x / size[0], box.center.y / size[1]
         regions[t] = Region(t, _coarse(box, size), box, center, area, confidence, classes, colours, (right, down), is_cut)
-    return Track(regions)
+    return ThingTrack(regions)
 
 
 def _coarse(box: Box, size: tuple[int, int]) -> BoolMask:
@@ -322,7 +322,7 @@ def _jittered(rng: np.random.Generator, boxes: Floats, jitter: float) -> Floats:
     return np.clip(boxes + jitter * sides * np.clip(rng.standard_normal(boxes.shape), -2, 2), 0, 1)
 
 
-def _split(rng: np.random.Generator, track: Track, size: tuple[int, int], noise: Noise) -> list[Track]:
+def _split(rng: np.random.Generator, track: ThingTrack, size: tuple[int, int], noise: Noise) -> list[ThingTrack]:
     """Return the track, or two: one until and one from a moment on, or one for each side of the thing."""
     if rng.random() >= noise.split:
         return [track]
@@ -330,11 +330,11 @@ def _split(rng: np.random.Generator, track: Track, size: tuple[int, int], noise:
     if rng.random() < 0.5:
         cut = max(1, round(share * len(track.regions)))
         views = list(track.regions.items())
-        return [Track(dict(part)) for part in (views[:cut], views[cut:]) if part]
-    parts: list[Track] = []
+        return [ThingTrack(dict(part)) for part in (views[:cut], views[cut:]) if part]
+    parts: list[ThingTrack] = []
     for low, high in ((0.0, share), (share, 1.0)):
         regions = {t: _part(region, low, high, size) for t, region in track.regions.items()}
-        parts.append(Track(regions))
+        parts.append(ThingTrack(regions))
     return parts
 
 

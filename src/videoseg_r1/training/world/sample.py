@@ -16,7 +16,7 @@ from videoseg_r1.datasets.training import training_pick
 from videoseg_r1.errors import unknown_name
 from videoseg_r1.lite.language.matcher import looks
 from videoseg_r1.lite.language.transcript import canonical_box, canonical_middle, transcript
-from videoseg_r1.lite.perception.tracks import Track
+from videoseg_r1.lite.perception.tracks import ThingTrack
 from videoseg_r1.prompts import CANONICAL, format_reply
 from videoseg_r1.training.world import names
 from videoseg_r1.training.world.evidence import MANNERS, Line, Manner, Page, wanted
@@ -77,7 +77,7 @@ class WorldSample:
     targets: tuple[int, ...]
     rivals: tuple[int, ...]
     pick: KeyframePick
-    tracks: tuple[Track, ...]
+    tracks: tuple[ThingTrack, ...]
     transcript: str
     cues: tuple[Cue, ...]
     manner: Manner
@@ -256,7 +256,7 @@ def _perceived(
     return samples
 
 
-def _area_at(track: Track, frame: int) -> float:
+def _area_at(track: ThingTrack, frame: int) -> float:
     region = track.regions.get(frame)
     return region.area if region else 0.0
 

@@ -6,8 +6,11 @@ Not here: simulated mistakes (`perception`), pixels (`render`).
 
 from __future__ import annotations
 
+import torch
+
 from videoseg_r1.lite.language.matcher import looks
-from videoseg_r1.lite.reader.text_chat import notes_on
+from videoseg_r1.lite.perception.perceived_video import Perception
+from videoseg_r1.lite.reader.text_chat import transcript_of
 from videoseg_r1.masks import resize_mask
 from videoseg_r1.prompts import CANONICAL
 from videoseg_r1.training.world.render import RenderedScene
@@ -27,5 +30,5 @@ def look_at(sample: WorldSample, seed: int) -> tuple[str, BoolMask]:
     """
     drawn, frame = RenderedScene(sample.scene, seed), sample.pick.target_frame
     with open_video(drawn) as video:
-        text = notes_on(video, [*looks(len(drawn), sample.pick.segment), frame], frame)
+        text = transcript_of(Perception(torch.device("cpu")), video, looks(len(drawn), sample.pick.segment, frame), frame)
     return text, resize_mask(drawn.masks(frame)[list(sample.targets)], CANONICAL)

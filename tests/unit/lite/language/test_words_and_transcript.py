@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.lite_things import CPU, scan_of
 from helpers.regions import region
 from videoseg_r1.errors import ModelError, WeightsMissing
 from videoseg_r1.lite.language.scoring import judge
@@ -15,14 +16,14 @@ from videoseg_r1.lite.language.transcript import describe, label_words, likely_c
 from videoseg_r1.lite.language.vocabulary import CONCEPTS, NUM_CLASSES, class_names, membership
 from videoseg_r1.lite.language.words import noun_phrase, understand
 from videoseg_r1.lite.perception import saliency as saliency_module
+from videoseg_r1.lite.perception.perceived_video import map_size
 from videoseg_r1.lite.perception.regions import PALETTE, colour_fractions, colour_map, components, relative_velocity
 from videoseg_r1.lite.perception.saliency import load_saliency
-from videoseg_r1.lite.perception.scene import map_size
-from videoseg_r1.lite.perception.tracks import Track, follow, likeness
+from videoseg_r1.lite.perception.tracks import ThingTrack, follow, likeness
 
 
 def best(text, *regions):
-    tracks = [Track({0: r}) for r in regions]
+    tracks = [ThingTrack({0: r}) for r in regions]
     tracks.sort(key=lambda t: -t.prominence)
     top = judge(understand(text), tracks, 0)[0]
     return next(i for i, r in enumerate(regions) if r is top.region)
@@ -150,8 +151,9 @@ def test_velocity_is_relative_to_the_surroundings():
 def test_things_are_followed_through_frames_by_looks_and_place():
     scans = {i: [region(i, center=(0.2 + 0.02 * i, 0.5)), region(i, "minivan", (0.8, 0.5), colour="red")] for i in range(0, 12, 4)}
     scans[4] = scans[4][::-1]
-    tracks = follow(scans)
-    assert len(tracks) == 2
+    tracks = follow({index: scan_of(*regions) for index, regions in scans.items()})
+    assert [track.track_id for track in tracks] == [1, 2]
+    assert tracks[0].prominence >= tracks[1].prominence
     for track in tracks:
         assert len({int(r.classes.argmax()) for r in track.regions.values()}) == 1
         assert list(track.regions) == [0, 4, 8]
@@ -159,7 +161,7 @@ def test_things_are_followed_through_frames_by_looks_and_place():
 
 
 def test_a_line_says_what_where_and_when():
-    track = Track({i: region(i, center=(0.2, 0.5), velocity=(0.08, 0.0)) for i in (2, 6)})
+    track = ThingTrack({i: region(i, center=(0.2, 0.5), velocity=(0.08, 0.0)) for i in (2, 6)})
     line = describe(track, 6, 10, (640, 360))
     assert line == (
         "tan golden retriever 0.90 (animal 0.94); left; medium, 4.0%; moves fast right; frames 2 to 6; "
@@ -214,7 +216,7 @@ def test_the_map_keeps_the_aspect_and_wide_pictures_keep_their_height():
 def test_saliency_finds_what_stands_out():
     picture = np.full((96, 128, 3), 90, np.uint8)
     cv2.circle(picture, (70, 50), 25, (220, 40, 30), -1)
-    full = load_saliency()(picture, (320, 320))
+    full = load_saliency(CPU)(picture, (320, 320))
     assert full.shape == (96, 128)
     disc = cv2.circle(np.zeros((96, 128), np.uint8), (70, 50), 25, 1, -1) > 0
     found = full > 0.5
@@ -238,11 +240,11 @@ def test_sentence_vectors_agree_with_transformers(monkeypatch):
 
 
 def test_missing_and_damaged_weights_are_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(saliency_module, "weights_path", lambda: tmp_path / "nothing")
+    monkeypatch.setattr(saliency_module, "saliency_weights", lambda: tmp_path / "nothing")
     with pytest.raises(WeightsMissing, match="missing"):
-        saliency_module.load_saliency.__wrapped__()
+        saliency_module.load_saliency.__wrapped__(CPU)
     damaged = tmp_path / "net.safetensors"
     damaged.write_bytes(b"\x0a\x05hello")
-    monkeypatch.setattr(saliency_module, "weights_path", lambda: damaged)
+    monkeypatch.setattr(saliency_module, "saliency_weights", lambda: damaged)
     with pytest.raises(ModelError, match="cannot be read"):
-        saliency_module.load_saliency.__wrapped__()
+        saliency_module.load_saliency.__wrapped__(CPU)

@@ -7,19 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.regions import region
-from videoseg_r1.lite.perception.scene import Scene
-from videoseg_r1.lite.perception.seed_frames import best_views, cue_of, view_quality
-from videoseg_r1.lite.perception.tracks import Track
+from helpers.lite_things import CPU, FRAMES, HEIGHT, WIDTH, scan_of, square_region
+from videoseg_r1.lite.perception.perceived_video import PerceivedVideo
+from videoseg_r1.lite.perception.seed_frames import best_frames, cue_of, view_quality
+from videoseg_r1.lite.perception.tracks import ThingTrack
 from videoseg_r1.video import open_video
-
-WIDTH, HEIGHT, FRAMES = 160, 96, 20
-
-
-def seen_at(index, confidence=0.9, left=20):
-    """A square of 30 pixels in rows 40 to 69."""
-    center, half = ((left + 15) / WIDTH, 55 / HEIGHT), (15 / WIDTH, 15 / HEIGHT)
-    return region(index, center=center, half=half, confidence=confidence, grid=(WIDTH, HEIGHT), scale=1)
 
 
 class Segmenter:
@@ -40,13 +32,16 @@ class Segmenter:
 @pytest.fixture
 def seen(monkeypatch):
     """Returns what is chosen of things, given as {frame: confidence}, in two parts of the video."""
-    monkeypatch.setattr(Scene, "unchanged", lambda self, region, others: 0.0)
+    monkeypatch.setattr(PerceivedVideo, "unchanged", lambda self, region, scans: 0.0)
 
     def chosen(segmenter, *things):
-        tracks = [Track({n: seen_at(n, value, 20 + 60 * k) for n, value in thing.items()}) for k, thing in enumerate(things)]
-        scans = {n: tuple(track.regions[n] for track in tracks if n in track.regions) for n in range(FRAMES)}
+        tracks = [
+            ThingTrack({n: square_region(n, left=20 + 60 * k, confidence=value) for n, value in thing.items()}, k + 1)
+            for k, thing in enumerate(things)
+        ]
+        scans = {n: scan_of(*(track.regions[n] for track in tracks if n in track.regions)) for n in range(FRAMES)}
         with open_video(np.zeros((FRAMES, HEIGHT, WIDTH, 3), np.uint8)) as video:
-            return best_views(video, Scene(video), scans, tracks, [(0, 9), (10, 19)], segmenter)
+            return best_frames(video, PerceivedVideo(CPU), scans, tracks, [(0, 9), (10, 19)], segmenter)
 
     return chosen
 
@@ -74,11 +69,11 @@ def test_the_only_view_is_taken_as_it_is(seen):
 def test_of_several_things_the_one_that_is_seen_worst_counts(seen):
     views = seen(Segmenter(), {2: 0.8, 5: 0.95, 12: 0.9}, {2: 0.8, 5: 0.6, 14: 0.9})
     assert list(views) == [2]  # 12 and 14 show one of the two
-    assert [cue.box.x1 for cue in views[2]] == [20, 80]
+    assert [(cue.box.x1, cue.track_id) for cue in views[2]] == [(20, 1), (80, 2)]
 
 
 def test_better_views_are_larger_clearer_and_whole():
-    good = seen_at(3)
+    good = square_region(3)
     assert view_quality(good, 0.5, 0.0) > view_quality(replace(good, area=0.03), 0.5, 0.0)
     assert view_quality(good, 0.5, 0.0) > view_quality(replace(good, cut=True), 0.5, 0.0)
     assert view_quality(good, 0.5, 0.0) > view_quality(good, 0.5, 0.2)
@@ -86,6 +81,7 @@ def test_better_views_are_larger_clearer_and_whole():
 
 
 def test_a_cue_has_a_point_on_the_thing_and_one_beside_it():
-    cue = cue_of(seen_at(3), (2 * WIDTH, 2 * HEIGHT))
+    cue = cue_of(ThingTrack({3: square_region(3)}, 4), 3, (2 * WIDTH, 2 * HEIGHT))
+    assert cue.track_id == 4
     assert 40 <= cue.points[0].x < 100
     assert not (40 <= cue.neg_points[0].x < 100 and 80 <= cue.neg_points[0].y < 140)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from helpers.lite_things import CPU
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.lite.tracking.propagator import lite_propagator
 from videoseg_r1.lite.tracking.tracker import Tracker
@@ -41,7 +42,7 @@ def _mean_j(found, gold):
 def test_objects_are_followed_both_ways_from_any_frame(start):
     frames, gold = _two_discs()
     with open_video(frames) as video:
-        found = {one.index: one.masks for one in lite_propagator().run(video, {start: gold[start]})}
+        found = {one.index: one.masks for one in lite_propagator(CPU).run(video, {start: gold[start]})}
     assert sorted(found) == list(range(len(frames)))
     assert _mean_j(found, gold) > 0.8
     assert not any((masks.sum(0) > 1).any() for masks in found.values())
@@ -50,8 +51,8 @@ def test_objects_are_followed_both_ways_from_any_frame(start):
 def test_permuting_the_objects_permutes_the_masks():
     frames, gold = _two_discs(5)
     with open_video(frames) as video:
-        same = [one.masks for one in lite_propagator().run(video, {0: gold[0]})]
-        other = [one.masks for one in lite_propagator().run(video, {0: gold[0][::-1]})]
+        same = [one.masks for one in lite_propagator(CPU).run(video, {0: gold[0]})]
+        other = [one.masks for one in lite_propagator(CPU).run(video, {0: gold[0][::-1]})]
     assert np.mean([(a == b[::-1]).mean() for a, b in zip(same, other, strict=True)]) > 0.999
 
 
@@ -65,7 +66,7 @@ def test_flow_baseline_follows_slow_objects():
 def test_an_object_that_is_hidden_for_a_while_is_found_again():
     frames, gold = _two_discs(12)
     frames[4:7] = np.random.default_rng(2).integers(60, 120, (3, *frames.shape[1:]), dtype=np.uint8)
-    tracker = Tracker()
+    tracker = Tracker(CPU)
     tracker.step(frames[0], gold[0])
     found = [tracker.step(frame).masks for frame in frames[1:]]
     hidden = np.mean([found[t - 1].mean() for t in range(4, 7)])
@@ -77,19 +78,19 @@ def test_an_object_that_is_hidden_for_a_while_is_found_again():
 def test_a_correction_on_the_way_is_taken_over():
     frames, gold = _two_discs(6)
     with open_video(frames) as video:
-        found = {one.index: one.masks for one in lite_propagator().run(video, {0: gold[0], 3: gold[3]})}
+        found = {one.index: one.masks for one in lite_propagator(CPU).run(video, {0: gold[0], 3: gold[3]})}
     np.testing.assert_array_equal(found[3], gold[3])
 
 
 @pytest.mark.parametrize("seeds", [{}, {0: np.ones((1, 5, 5), bool)}])
 def test_masks_that_do_not_fit_are_refused(seeds):
     with open_video(_two_discs(2)[0]) as video, pytest.raises(InvalidPrompt):
-        list(lite_propagator().run(video, seeds))
+        list(lite_propagator(CPU).run(video, seeds))
 
 
 def test_the_first_frame_needs_masks():
     with pytest.raises(ValueError, match="masks"):
-        Tracker().step(np.zeros((64, 64, 3), np.uint8))
+        Tracker(CPU).step(np.zeros((64, 64, 3), np.uint8))
 
 
 def test_a_real_clip_beats_optical_flow(shared_data):
@@ -98,7 +99,7 @@ def test_a_real_clip_beats_optical_flow(shared_data):
     with open_video(root / "JPEGImages/480p/dog") as video:
         frames = np.stack([frame.rgb for frame in video.frames(0, 12)])
     scores = {}
-    for name, propagator in (("lite", lite_propagator()), ("flow", flow_propagator())):
+    for name, propagator in (("lite", lite_propagator(CPU)), ("flow", flow_propagator())):
         with open_video(frames) as video:
             found = {one.index: one.masks[0] for one in propagator.run(video, {0: gold[0][None]})}
         scores[name] = np.mean([region_similarity(found[t], gold[t]) for t in range(1, 12)])

@@ -11,10 +11,10 @@ import pytest
 
 from videoseg_r1.errors import UnknownName
 from videoseg_r1.lite.language.matcher import looks
-from videoseg_r1.lite.language.transcript import change_frame, motion_words, overtakings
+from videoseg_r1.lite.language.transcript import motion_change, motion_words, overtakings
 from videoseg_r1.lite.language.vocabulary import class_names
 from videoseg_r1.lite.perception.regions import PALETTE, Region
-from videoseg_r1.lite.perception.tracks import Track
+from videoseg_r1.lite.perception.tracks import ThingTrack
 from videoseg_r1.prompts import CANONICAL, parse_interval, parse_position, parse_reply
 from videoseg_r1.training.world import (
     KINDS_OF_QUERY,
@@ -455,7 +455,7 @@ def test_noise_levels_are_named_and_one_is_held_out():
 # ---- the words of lite's transcript for what changes over time ----
 
 
-def track(velocities: list[tuple[float, float]], xs: list[float] | None = None) -> Track:
+def track(velocities: list[tuple[float, float]], xs: list[float] | None = None) -> ThingTrack:
     size = len(velocities)
     places = xs or [0.5] * size
     regions = {}
@@ -463,7 +463,7 @@ def track(velocities: list[tuple[float, float]], xs: list[float] | None = None) 
         mask, box = np.ones((3, 5), bool), Box(0, 0, 10, 10)
         uniform = np.full(1000, 1e-3, np.float32)
         regions[4 * look] = Region(4 * look, mask, box, (x, 0.5), 0.05, 0.9, uniform, np.ones(12, np.float32), velocity, False)
-    return Track(regions)
+    return ThingTrack(regions)
 
 
 @pytest.mark.parametrize(
@@ -480,8 +480,8 @@ def test_a_motion_that_changes_for_good_is_told_with_its_frame(before, after, wo
 
 
 def test_one_odd_look_or_a_gentle_bend_is_no_change_of_motion():
-    assert change_frame(track([(0.03, 0)] * 3 + [(-0.03, 0)] + [(0.03, 0)] * 3)) is None
-    assert change_frame(track([(0.03, 0.02)] * 3 + [(0.02, 0.03)] * 3)) is None
+    assert motion_change(track([(0.03, 0)] * 3 + [(-0.03, 0)] + [(0.03, 0)] * 3)) is None
+    assert motion_change(track([(0.03, 0.02)] * 3 + [(0.02, 0.03)] * 3)) is None
 
 
 def test_overtaking_is_coming_from_behind_on_the_same_way():

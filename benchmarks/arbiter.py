@@ -1,9 +1,9 @@
-"""Who is right where the matcher goes before the reader of `lite`, on drawn questions that no table asks (`lite.opinion`).
+"""Who is right where the matcher's answer replaces the reader's, on drawn questions that no table asks (`lite.reader.arbiter`).
 
-    python benchmarks/opinions.py [--num 130] [--model reader]
+    python benchmarks/arbiter.py [--num 130] [--model reader]
 
-Of the questions of each split, all kinds alike, those are put to the reader to which the matcher is sure enough of its answer to be heard;
---num of them. What is counted: where the two differ, by what the reader means, to how many the answer of each is right.
+Of the questions of each split, all kinds alike, the reader is asked those for which the matcher is sure enough of its answer to replace
+another; --num of them. What is counted: where the two differ, by what the reader means, to how many the answer of each is right.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from itertools import count
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from videoseg_r1.ablations.text import second
-from videoseg_r1.lite.language.matcher import Choice
+from videoseg_r1.ablations.text import matcher_answer
+from videoseg_r1.lite.language.matcher import MatcherAnswer
 from videoseg_r1.lite.reader.arbiter import outweighs
 from videoseg_r1.lite.reader.base import reasoning_prompt
 from videoseg_r1.prompts import CANONICAL, format_reply, parse_reply
@@ -32,16 +32,16 @@ FIRST_SEED = 6000
 _ELSEWHERE = Box(-2, -2, -1, -1)
 
 
-def sure_questions(split: Split, num: int) -> tuple[list[tuple[WorldSample, Choice]], int]:
-    """Return the first questions that the matcher can be heard about, with what it says, and how many were drawn."""
-    found: list[tuple[WorldSample, Choice]] = []
+def sure_questions(split: Split, num: int) -> tuple[list[tuple[WorldSample, MatcherAnswer]], int]:
+    """Return the first questions for which the matcher is sure enough, with its answers, and how many were drawn."""
+    found: list[tuple[WorldSample, MatcherAnswer]] = []
     for drawn in count():
         if len(found) == num:
             return found, drawn
         sample = draw_world_sample(FIRST_SEED + drawn, split, KINDS_OF_QUERY[drawn % len(KINDS_OF_QUERY)])
-        choice = second(sample)
-        if outweighs(choice, [_ELSEWHERE]):
-            found.append((sample, choice))
+        answer = matcher_answer(sample)
+        if outweighs(answer, [_ELSEWHERE]):
+            found.append((sample, answer))
     raise AssertionError
 
 
@@ -50,11 +50,11 @@ def compare(learner: Learner, split: Split, num: int) -> None:
     asked, drawn = sure_questions(split, num)
     rights: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     replies = answers(learner, [reasoning_prompt(sample.transcript, sample.query.text) for sample, _ in asked])
-    for (sample, choice), reply in zip(asked, replies, strict=True):
+    for (sample, answer), reply in zip(asked, replies, strict=True):
         read = parse_reply(reply, frame_size=CANONICAL)
         boxes = read.boxes if isinstance(read, Reasoning) else None
-        theirs = choice.answer.cues
-        sort = _means(boxes, choice) if outweighs(choice, boxes) else "agrees"
+        theirs = answer.reasoning.cues
+        sort = _means(boxes, answer) if outweighs(answer, boxes) else "agrees"
         truth = truth_of(sample.masks())
         rights[sort].append((is_success(truth, reply), is_success(truth, format_reply("", theirs, CANONICAL))))
     print(f"{split}: {num} of {drawn} questions")
@@ -63,12 +63,12 @@ def compare(learner: Learner, split: Split, num: int) -> None:
         print(f"    reader {sort:36s} {len(found):4d}  reader right {reader:4d}  matcher right {matcher:4d}", flush=True)
 
 
-def _means(boxes: tuple[Box, ...] | None, choice: Choice) -> str:
+def _means(boxes: tuple[Box, ...] | None, answer: MatcherAnswer) -> str:
     if boxes is None:
         return "cannot be read"
     if not boxes:
         return "finds nothing"
-    return "means something else" if choice.answer.cues else "means something, and nothing is seen"
+    return "means something else" if answer.reasoning.cues else "means something, and nothing is seen"
 
 
 def main() -> None:
