@@ -92,7 +92,7 @@ def test_halves_of_a_surrogate_pair_become_one_character() -> None:
         np.zeros(2),
         {np.int64(1): 1},
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_json_has_no_word_for_is_refused_by_both(value: object) -> None:
     for write in (to_json, to_plain):

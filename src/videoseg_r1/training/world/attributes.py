@@ -17,7 +17,7 @@ from videoseg_r1.training.world import names
 from videoseg_r1.training.world.names import FACT_KINDS
 from videoseg_r1.training.world.scene import DEEDS, WHOLE, Floats, Scene, Thing
 
-Tristate: TypeAlias = bool | None
+Ternary: TypeAlias = bool | None
 """Whether an attribute holds; None where it is too close to decide."""
 
 _EDGES = {"left": (0, -1, LEFT), "right": (0, 1, RIGHT), "top": (1, -1, TOP), "bottom": (1, 1, BOTTOM)}  # axis, side, edge
@@ -30,13 +30,13 @@ def margin_frames(num_frames: int) -> int:
     return max(4, num_frames // 6)
 
 
-def colour(thing: Thing, value: str) -> Tristate:
+def colour(thing: Thing, value: str) -> Ternary:
     """Return whether a thing has exactly the colours of `value`: one, or two as in "a and b"; None where it shares one of them."""
     own, asked = set(thing.colours), set(value.split(" and "))
     return True if own == asked else None if own & asked else False
 
 
-def place(scene: Scene, thing: int, frame: int, value: str) -> Tristate:
+def place(scene: Scene, thing: int, frame: int, value: str) -> Ternary:
     """Return whether a thing is in the left, right, top or bottom third of the target frame; None where it is hidden or near an edge."""
     if not scene.visible[thing, frame]:
         return None
@@ -45,7 +45,7 @@ def place(scene: Scene, thing: int, frame: int, value: str) -> Tristate:
     return True if beyond > _CLEAR else False if beyond < -_CLEAR else None
 
 
-def motion(scene: Scene, thing: int, value: str) -> Tristate:
+def motion(scene: Scene, thing: int, value: str) -> Ternary:
     """How a thing moves all the time; one whose motion changes, or goes between two directions, has no one answer.
 
     Whether it gets larger is seen only of a thing that the border never cuts off.
@@ -68,7 +68,7 @@ def motion(scene: Scene, thing: int, value: str) -> Tristate:
     return True if along > 0.95 else False if along < 0.3 else None
 
 
-def deed(scene: Scene, thing: int, value: str) -> Tristate:
+def deed(scene: Scene, thing: int, value: str) -> Ternary:
     """Return whether a thing does this at all; None where the few frames that perception looks at may not show it."""
     moment = scene.deeds[value][thing]
     if np.isnan(moment):
@@ -79,13 +79,13 @@ def deed(scene: Scene, thing: int, value: str) -> Tristate:
     return True if in_time and scene.visible[thing, max(0, around[0]) : around[1]].all() else None
 
 
-def overtakes(scene: Scene, thing: int, value: str) -> Tristate:
+def overtakes(scene: Scene, thing: int, value: str) -> Ternary:
     """Return whether a thing overtakes one of the kind called `value`."""
     verdicts = [overtaking(scene, thing, other)[0] for other in range(len(scene.things)) if scene.things[other].kind.name == value]
     return True if True in verdicts else None if None in verdicts else False
 
 
-def overtaking(scene: Scene, thing: int, other: int) -> tuple[Tristate, int]:
+def overtaking(scene: Scene, thing: int, other: int) -> tuple[Ternary, int]:
     """Return whether a thing comes from behind another that moves the same way across, and the frame at which it gets ahead."""
     both = np.flatnonzero(scene.in_picture[thing] & scene.in_picture[other])
     signs = [_way_across(scene.things[index]) for index in (thing, other)]
@@ -138,7 +138,7 @@ RANKS: dict[str, Rank] = {
     **{f"first to {value}": _deed_rank(value, -1) for value in DEEDS},
     **{f"last to {value}": _deed_rank(value, 1) for value in DEEDS},
 }
-ATTRIBUTES: dict[str, Callable[[Scene, int, int, str], Tristate]] = {
+ATTRIBUTES: dict[str, Callable[[Scene, int, int, str], Ternary]] = {
     "name": lambda scene, thing, _, value: scene.things[thing].kind.name == value,
     "breed": lambda scene, thing, _, value: scene.things[thing].breed == value,
     "category": lambda scene, thing, _, value: value in names.categories(scene.things[thing].kind),

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from videoseg_r1.training.world import names
-from videoseg_r1.training.world.attributes import ATTRIBUTES, Tristate, leader
+from videoseg_r1.training.world.attributes import ATTRIBUTES, Ternary, leader
 from videoseg_r1.training.world.scene import Scene, draw_scene
 from videoseg_r1.training.world.templates import ABSENT_KINDS, DEED_WORDS, FIELDS, MOTIONS, PLACES, RANKS_BY_FIELD, TEMPLATES, Template
 from videoseg_r1.training.world.wording import ADJECTIVES, DECOR, DOINGS, HELD_OUT_ADJECTIVES, HELD_OUT_DECOR, HELD_OUT_DOINGS
@@ -215,7 +215,7 @@ def _options(attribute: str, scene: Scene, thing: int, frame: int, held_out: boo
     return [value for value in options[attribute] if ATTRIBUTES[_MEANT_BY.get(attribute, attribute)](scene, thing, frame, value)]
 
 
-def _all_hold(scene: Scene, thing: int, frame: int, filters: Sequence[tuple[str, str]]) -> Tristate:
+def _all_hold(scene: Scene, thing: int, frame: int, filters: Sequence[tuple[str, str]]) -> Ternary:
     """Return whether all filters hold: no as soon as one does not, else None where one is too close to say."""
     verdicts = [ATTRIBUTES[attribute](scene, thing, frame, value) for attribute, value in filters]
     return False if False in verdicts else None if None in verdicts else True
