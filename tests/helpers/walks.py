@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from types import FrameType
@@ -25,10 +25,11 @@ PACKAGE = Path(videoseg_r1.__file__).parent
 QUERY = "the red ball"
 
 
-def walk(run: Callable[[], object], carries: Callable[[Any], bool]) -> list[tuple[str, str]]:
-    """Return (module, function) of all functions of the package that are given, or give back, a value that `carries` says yes to.
+def walk(run: Callable[[], object], carries: Callable[[Any], bool], *, given_back: bool = False) -> list[tuple[str, str]]:
+    """Return (module, function) of the functions of the package that are given a value that `carries` says yes to, by their first calls.
 
-    Functions whose names begin with an underscore are left out where they are only given it: what they do belongs to their caller.
+    Functions whose names begin with an underscore are left out: what they do belongs to their caller. With `given_back`, functions that
+    return or yield such a value come in too, whatever their names: that is how frames leave a reader.
     """
     found: dict[tuple[str, str], None] = {}
 
@@ -39,8 +40,11 @@ def walk(run: Callable[[], object], carries: Callable[[Any], bool]) -> list[tupl
         key = _module_of(code.co_filename), code.co_qualname
         if key in found or "<" in code.co_qualname:
             return
-        is_private = any(part.startswith("_") for part in code.co_qualname.split("."))
-        handed = (argument,) if event == "return" else () if is_private else _arguments_of(frame)
+        if event == "return":
+            handed: Iterable[Any] = (argument,) if given_back else ()
+        else:
+            is_private = any(part.startswith("_") for part in code.co_qualname.split("."))
+            handed = () if is_private else _arguments_of(frame)
         if any(map(carries, handed)):
             found[key] = None
 
@@ -84,7 +88,7 @@ def frame_walk(clip: Path, out: Path, index: int = 2) -> list[tuple[str, str]]:
             return value.index == index
         return isinstance(value, np.ndarray) and value.shape == rgb.shape and value.dtype == rgb.dtype and bool((value == rgb).all())
 
-    return walk(lambda: _run("propagate", clip, out, "--box", "20,30,52,66"), carries)
+    return walk(lambda: _run("propagate", clip, out, "--box", "20,30,52,66"), carries, given_back=True)
 
 
 def as_markdown(functions: list[tuple[str, str]]) -> str:
