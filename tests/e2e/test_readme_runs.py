@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -29,11 +30,25 @@ def folder(tmp_path_factory) -> Path:
     """A folder with `clip.mp4`, and `DAVIS` where the real clips are here, as the README's commands assume."""
     work = tmp_path_factory.mktemp("readme")
     if DAVIS.is_dir():
-        (work / "DAVIS").symlink_to(DAVIS)
+        _begin_of_a_clip(work / "DAVIS", "car-shadow", num_frames=8)
     with resources.as_file(resources.files("videoseg_r1") / "demo" / CLIP) as source, open_video(source) as video:
-        # every sixth frame: the shown commands take the same way, in a sixth of the time
-        write_video(work / "clip.mp4", [frame.rgb for frame in video if frame.index % 6 == 0], fps=4.0)
+        # every tenth frame: the shown commands take the same way, in a tenth of the time
+        write_video(work / "clip.mp4", [frame.rgb for frame in video if frame.index % 10 == 0], fps=2.4)
     return work
+
+
+def _begin_of_a_clip(root: Path, name: str, num_frames: int) -> None:
+    """Make a DAVIS folder of the first frames of one clip."""
+    clip = json.loads((DAVIS / "meta_expressions.json").read_text(encoding="utf-8"))["videos"][name]
+    clip["frames"] = clip["frames"][:num_frames]
+    for expression in clip["expressions"].values():
+        expression.pop("best_frame", None)
+    for kind, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
+        (root / kind / "480p" / name).mkdir(parents=True)
+        for frame in clip["frames"]:
+            file = Path(kind) / "480p" / name / f"{frame}.{suffix}"
+            (root / file).symlink_to(DAVIS / file)
+    (root / "meta_expressions.json").write_text(json.dumps({"videos": {name: clip}}), encoding="utf-8")
 
 
 def _run(command: list[str], folder: Path) -> None:
