@@ -30,8 +30,8 @@ def fill_folder(work: Path) -> None:
     if DAVIS.is_dir():
         _begin_of_a_clip(work / "DAVIS", "car-shadow", num_frames=8)
     with resources.as_file(resources.files("videoseg_r1") / "demo" / CLIP) as source, open_video(source) as video:
-        # every tenth frame: the shown commands take the same way, in a tenth of the time
-        write_video(work / "clip.mp4", [frame.rgb for frame in video if frame.index % 10 == 0], fps=2.4)
+        # every 13th frame: the shown commands take the same way, in a fraction of the time
+        write_video(work / "clip.mp4", [frame.rgb for frame in video if frame.index % 13 == 0], fps=2.0)
 
 
 def _begin_of_a_clip(root: Path, name: str, num_frames: int) -> None:
