@@ -60,7 +60,7 @@ def eval_verb(
     from videoseg_r1.evaluation.report import table
     from videoseg_r1.evaluation.run import Selection, run_evaluation
 
-    changes = changed_settings(sampler, anchors, seed_frames)
+    loading = {"preset": preset, "propagator": propagator, "device": device, **changed_settings(sampler, anchors, seed_frames)._asdict()}
     selection = Selection(
         dataset=dataset,
         root=root,
@@ -72,18 +72,7 @@ def eval_verb(
         control=reads_text and not shuffle_text and control is not False,
     )
     with terminal.progress() as progress:
-        report, control_report = run_evaluation(
-            selection,
-            progress,
-            preds=from_preds,
-            keep=save_preds,
-            seed=seed,
-            preset=preset,
-            propagator=propagator,
-            device=device,
-            sampler=changes.sampler,
-            extensions=changes.extensions,
-        )
+        report, control_report = run_evaluation(selection, progress, preds=from_preds, keep=save_preds, seed=seed, **loading)
     document = report.to_dict(control_report)
     failed = report.num_failed + (control_report.num_failed if control_report else 0)
     return Outcome(document, table(document), exit_code=int(failed > 0))
