@@ -24,8 +24,8 @@ CANONICAL: Size = (840, 840)
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with (stage or file, steps done, steps in all) while something works.
 
-It may raise to stop the work: then half-written outputs are removed, files are closed, and its error passes through to the caller. What is
-made to be resumed stays: checkpoints, and the part of a download.
+It may raise to stop the work, for example `errors.Cancelled`: then half-written outputs are removed, files are closed, and its error
+passes through to the caller. What is made to be resumed stays: checkpoints, and the part of a download.
 """
 SourceKind: TypeAlias = Literal["file", "folder", "image", "animation", "array", "iterator"]
 

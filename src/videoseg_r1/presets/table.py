@@ -151,12 +151,12 @@ def _paper_scale(language: str, summary: str, memory_gib: float) -> Preset:
 
 
 _BOTH_HALVES = Extensions(num_seed_frames=2)
-"""Perception sees a thing again without being asked: what a second seed frame is worth stands in docs/results.md."""
+"""One seed frame in each half of the video, where the answer is seen best; what that is worth stands in docs/results.md."""
 
 PRESETS: dict[str, Preset] = {
     "lite": Preset(
-        "offline, on a CPU, from any video file; a language model trained here reads what frozen perception sees, and hears a "
-        "matcher as well",
+        "offline, on a CPU, from any video file; a language model trained here reads what frozen perception sees, and an arbiter "
+        "takes the surer of it and a matcher",
         lite_stages,
         "memory",
         (FEATURES, SALIENCY, SENTENCES, LANGUAGE, READER),
@@ -164,7 +164,7 @@ PRESETS: dict[str, Preset] = {
         extensions=_BOTH_HALVES,
     ),
     "lite-matcher": Preset(
-        "lite without its language model: the matcher alone, which nothing was taught",
+        "lite without its language model: the matcher alone, without training",
         lite_matcher_stages,
         "memory",
         (FEATURES, SALIENCY, SENTENCES),
