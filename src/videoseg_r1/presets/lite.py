@@ -39,9 +39,9 @@ def lite_matcher_stages(device: str, propagator: Callable[[], Propagator], sampl
 def lite_stages(device: str, propagator: Callable[[], Propagator], sampler: SamplerConfig, extensions: Extensions) -> Stages:
     """Return the stages with the trained reader, and the matcher beside it. Raises: InvalidConfig: the device cannot be used."""
     from videoseg_r1.lite.language.best_frames import LiteBestFrameFinder
-    from videoseg_r1.lite.language.matcher import Matcher
+    from videoseg_r1.lite.language.matcher import LiteVoter, Matcher
     from videoseg_r1.lite.perception.perceived_video import Perception
-    from videoseg_r1.lite.reader.arbiter import Arbiter
+    from videoseg_r1.lite.reader.arbiter import Arbiter, VoteArbiter
     from videoseg_r1.lite.reader.text_chat import TranscriptVoter, transcript_question
     from videoseg_r1.lite.reader.trained import load_reader
     from videoseg_r1.lite.segmenter import LiteSegmenter
@@ -55,7 +55,9 @@ def lite_stages(device: str, propagator: Callable[[], Propagator], sampler: Samp
     ask, matcher = partial(transcript_question, perception), Matcher(perception)
     prompts = (TRANSCRIPT_INTERVAL, TRANSCRIPT_POSITION, TRANSCRIPT_REASONING, FORMAT_REMINDER)
     return Stages(
-        sampler=lambda seed: HierarchicalSampler(TranscriptVoter(reader(), perception, seed), sampler, seed),
+        sampler=lambda seed: HierarchicalSampler(
+            VoteArbiter(TranscriptVoter(reader(), perception, seed), LiteVoter(perception)), sampler, seed
+        ),
         reasoner=lambda seed: Arbiter(ChatReasoner(reader(), seed, ask=ask), matcher),
         segmenter=lambda: segmenter,
         propagator=propagator,

@@ -7,7 +7,7 @@ the frames that seed masks are made in (`best_frames`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from videoseg_r1.lite.language.transcript import describe, is_unclear, sure_conc
 from videoseg_r1.lite.language.vocabulary import membership
 from videoseg_r1.lite.language.words import ParsedQuery, understand
 from videoseg_r1.lite.perception.perceived_video import Perception
-from videoseg_r1.lite.perception.regions import Region
+from videoseg_r1.lite.perception.regions import FrameScan, Region
 from videoseg_r1.lite.perception.seed_frames import cue_of, view_quality
 from videoseg_r1.lite.perception.tracks import ThingTrack, follow
 from videoseg_r1.prompts import format_reply, neutralize_tags, rounded_cue
@@ -71,19 +71,42 @@ class LiteVoter:
         picks = [pick if abs(pick - middle) <= near else middle for pick in picks]
         return [float(np.floor(1000 * (pick - first + 0.5) / (last - first + 1)) / 10) for pick in picks]
 
+    def seen(self, frames: Shown, query: str, least_presence: float) -> tuple[int, int] | None:
+        """Return the first and last frame, of those shown, in which the thing that fits best is seen; None where it is not surely meant.
+
+        Args:
+            frames: what is shown.
+            query: the sentence.
+            least_presence: how sure it has to be, 0..1, that what is asked for is among the things seen.
+        """
+        first, last = frames.indices[0], frames.indices[-1]
+        wanted = understand(query)
+        judged = judge(wanted, self._tracks(frames), (first + last) // 2)
+        if _presence(wanted, judged) < least_presence:
+            return None
+        seen = [index for index in judged[0].track.regions if first <= index <= last]
+        return seen[0], seen[-1]
+
     def _views(self, frames: Shown, query: str) -> list[tuple[Region, float]]:
         """Return the regions of the thing that fits best, in the part of the video that is shown, each with its unchanged part."""
         if not frames.indices:
             return []
         first, last = frames.indices[0], frames.indices[-1]
-        perceived = self._perception.of(frames.video)
-        scans = perceived.scan(frames.video, looks(frames.video.num_frames, (first, last)))
-        tracks = follow(scans)
-        here = [track for track in tracks if any(first <= index <= last for index in track.regions)]
+        here = self._tracks(frames)
         if not here:
             return []
         track = judge(understand(query), here, (first + last) // 2)[0].track
+        perceived, scans = self._perception.of(frames.video), self._scans(frames)
         return [(region, perceived.unchanged(region, scans)) for index, region in track.regions.items() if first <= index <= last]
+
+    def _tracks(self, frames: Shown) -> list[ThingTrack]:
+        """Return the things that are seen in the part of the video that is shown."""
+        first, last = frames.indices[0], frames.indices[-1]
+        return [track for track in follow(self._scans(frames)) if any(first <= index <= last for index in track.regions)]
+
+    def _scans(self, frames: Shown) -> Mapping[int, FrameScan]:
+        segment = frames.indices[0], frames.indices[-1]
+        return self._perception.of(frames.video).scan(frames.video, looks(frames.video.num_frames, segment))
 
 
 def looks(num_frames: int, segment: tuple[int, int], target: int | None = None) -> list[int]:

@@ -1,9 +1,10 @@
-"""The trained reader and the matcher answer the same question; the arbiter decides whose answer stands.
+"""The trained reader and the matcher answer the same questions; the arbiters decide whose votes and whose answer stand.
 
 The reader goes by names. Where the classifier has no name for a thing, or a wrong one, as with drawn figures, the reader says that nothing
 is there. The matcher compares all class probabilities with the words, so it sees likeness where no name fits. It has to be sure before its
 answer replaces one of the reader: sure that a thing is there, and which one, if the reader named another; or that the thing is absent,
-which takes a noun that it knows. Not here: how either comes to its answer (`trained`, `lite.language.matcher`).
+which takes a noun that it knows. Votes for a target frame are replaced where they name a part of the video in which the thing is not seen.
+Not here: how either comes to its answer (`trained`, `lite.language.matcher`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from videoseg_r1.lite.language.matcher import Matcher, MatcherAnswer
+from videoseg_r1.lite.language.matcher import LiteVoter, Matcher, MatcherAnswer
 from videoseg_r1.masks.geometry import iou
-from videoseg_r1.stages.protocols import Context, Reasoner
+from videoseg_r1.stages.protocols import Context, Reasoner, Shown, Voter
+from videoseg_r1.stages.sampling.hierarchical import usable_positions, voted_frame
 from videoseg_r1.types import Box, Frame, Reasoning
 
 SURE = 0.7
@@ -41,6 +43,34 @@ def outweighs(matched: MatcherAnswer, read: Sequence[Box] | None) -> bool:
 
 def _same(ones: Sequence[Box], others: Sequence[Box]) -> bool:
     return len(ones) == len(others) == 1 and iou(ones[0], others[0]) > _SAME
+
+
+class VoteArbiter:
+    """A `Voter`: the trained reader votes, and the matcher votes for it where the voted target frame cannot show what is asked for.
+
+    A thing that is seen in a short part of the video alone is missed by votes for the middle. Where the matcher is sure (`SURE`) which
+    thing is meant, and the reader's votes lead to a frame before its first or after its last view, the matcher's votes count.
+
+    Args:
+        reader: the trained model.
+        matcher: the matcher as voter.
+    """
+
+    def __init__(self, reader: Voter, matcher: LiteVoter) -> None:
+        self._reader, self._matcher = reader, matcher
+
+    def intervals(self, frames: Shown, query: str, k: int) -> list[tuple[float, float] | None]:
+        """Return the reader's votes. Raises: what it raises."""
+        return self._reader.intervals(frames, query, k)
+
+    def positions(self, frames: Shown, query: str, m: int) -> list[float | None]:
+        """Return the reader's votes, or the matcher's, in percent of the frames shown. Raises: what the two raise."""
+        votes = self._reader.positions(frames, query, m)
+        seen = self._matcher.seen(frames, query, SURE)
+        if seen is None:
+            return votes
+        target = voted_frame((frames.indices[0], frames.indices[-1]), usable_positions(votes))
+        return votes if seen[0] <= target <= seen[1] else self._matcher.positions(frames, query, m)
 
 
 class Arbiter:

@@ -135,8 +135,7 @@ class HierarchicalSampler:
         return tuple(self._voted(part, self._positions(video, query, part)) for part in parts if not part[0] <= target <= part[1])
 
     def _voted(self, segment: tuple[int, int], positions: Sequence[float | None]) -> int:
-        valid = [p for p in positions if p is not None]
-        return target_frame(segment[0], _length(segment), aggregate(valid, self.config.aggregate) if valid else 0.5)
+        return voted_frame(segment, positions, self.config.aggregate)
 
     def _narrow(self, video: Video, query: str) -> tuple[tuple[int, int], tuple[Round, ...]]:
         """Shorten the segment round by round, until it is short enough or a round brings nothing."""
@@ -160,9 +159,7 @@ class HierarchicalSampler:
         config = self.config
         replies = self.voter.positions(Shown(video, uniform(*segment, config.shown_frames)), query, config.num_positions)
         self._check_count(replies, config.num_positions, "positions")
-        votes = [_finite(reply) for reply in replies]
-        unit = _unit([vote for vote in votes if vote is not None])
-        return tuple(vote / unit if vote is not None and 0 <= vote <= unit else None for vote in votes)
+        return usable_positions(replies)
 
     def _short_enough(self, segment: tuple[int, int], num_frames: int) -> bool:
         return _length(segment) <= self.config.delta * num_frames
@@ -212,6 +209,19 @@ def target_frame(start: int, length: int, p: float) -> int:
     Source: start + floor(length * p) is the paper's; p = 1, which would step past the end, gives the last frame (ours).
     """
     return min(start + math.floor(length * p + _ROUNDING), start + length - 1)
+
+
+def usable_positions(replies: Sequence[object]) -> tuple[float | None, ...]:
+    """Return position votes in 0..1 of the segment that was shown, None where a vote cannot be used; all of them in one unit (ours)."""
+    votes = [_finite(reply) for reply in replies]
+    unit = _unit([vote for vote in votes if vote is not None])
+    return tuple(vote / unit if vote is not None and 0 <= vote <= unit else None for vote in votes)
+
+
+def voted_frame(segment: tuple[int, int], positions: Sequence[float | None], how: Aggregate = "mean") -> int:
+    """Return the frame of a segment that positions in 0..1 vote for; its middle where none can be used (ours)."""
+    valid = [position for position in positions if position is not None]
+    return target_frame(segment[0], _length(segment), aggregate(valid, how) if valid else 0.5)
 
 
 def _interval_frames(reply: object, segment: tuple[int, int]) -> tuple[int, int] | None:

@@ -111,6 +111,15 @@ def test_votes_find_when_a_thing_is_there(video, voter):
     assert all(40 <= p <= 70 for p in voter.positions(shown, "the car", 10))
 
 
+def test_where_a_thing_is_seen_is_told_only_where_it_is_surely_meant(video, voter):
+    shown = Shown(video, range(FRAMES))
+    first, last = voter.seen(shown, "the car", 0.7)
+    assert 8 <= first <= last <= 13
+    assert voter.seen(shown, "the dog", 0.7) == (0, FRAMES - 1)
+    assert voter.seen(Shown(video, range(6)), "the car", 0.7) is None
+    assert voter.seen(shown, "the helicopter hovering over the valley", 0.7) is None
+
+
 def test_the_sampler_ends_where_the_thing_is_seen_best(video, voter):
     pick = HierarchicalSampler(voter).pick(video, "the car")
     assert 9 <= pick.target_frame <= 13

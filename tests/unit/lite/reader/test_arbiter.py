@@ -1,4 +1,4 @@
-"""The arbiter: the matcher has to be sure to replace an answer, and both must find nothing before nothing is answered."""
+"""The arbiters: the matcher has to be sure to replace votes or an answer, and both must find nothing before nothing is answered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from videoseg_r1.lite.language.matcher import MatcherAnswer
 from videoseg_r1.lite.language.words import understand
-from videoseg_r1.lite.reader.arbiter import Arbiter
+from videoseg_r1.lite.reader.arbiter import Arbiter, VoteArbiter
+from videoseg_r1.stages.protocols import Shown
 from videoseg_r1.types import Box, Cue, Reasoning
 
 _CUE, _ELSEWHERE = Cue(Box(1, 2, 30, 40)), Cue(Box(60, 2, 90, 40))
@@ -85,3 +86,36 @@ def test_nothing_is_answered_where_both_find_nothing():
     assert found.cues == ()
     assert found.presence == 0
     assert found.notes == ("the model named no object, and the matcher found none either",)
+
+
+class Votes:
+    """A voter with known votes, which knows where the thing is seen."""
+
+    def __init__(self, positions, seen=None):
+        self.voted, self.where = positions, seen
+
+    def intervals(self, frames, query, k):
+        return [(0.0, 100.0)] * k
+
+    def positions(self, frames, query, m):
+        return self.voted
+
+    def seen(self, frames, query, least_presence):
+        return self.where
+
+
+@pytest.mark.parametrize(
+    ("votes", "seen", "expected"),
+    [
+        ([0.5, 0.5], (18, 27), [75.0, 75.0]),  # the middle of the clip is an empty road
+        ([70.0, 80.0], (18, 27), [70.0, 80.0]),
+        ([0.5, 0.5], None, [0.5, 0.5]),  # not sure what is meant
+        ([95.0, 99.0], (0, 20), [75.0, 75.0]),
+        ([None, None], (18, 27), [75.0, 75.0]),
+        ([None, None], (10, 20), [None, None]),  # without votes the middle is taken, and the thing is there
+    ],
+)
+def test_votes_for_a_frame_that_cannot_show_the_thing_are_replaced(votes, seen, expected):
+    voter = VoteArbiter(Votes(votes), Votes([75.0, 75.0], seen))
+    assert voter.positions(Shown(None, range(30)), "the red car", 2) == expected
+    assert voter.intervals(Shown(None, range(30)), "the red car", 3) == [(0.0, 100.0)] * 3
