@@ -25,7 +25,7 @@ from videoseg_r1.training.exam import answers, is_success
 from videoseg_r1.training.network import Learner, load_learner
 from videoseg_r1.training.recipe import load_recipe
 from videoseg_r1.training.world import KINDS_OF_QUERY, Split, WorldSample, draw_world_sample
-from videoseg_r1.types import Box, Reasoning
+from videoseg_r1.types import Box, Cue, Reasoning
 
 FIRST_SEED = 6000
 """Of the questions; those of the tables have seeds from 0, and training has scenes of its own."""
@@ -40,7 +40,7 @@ def sure_questions(split: Split, num: int) -> tuple[list[tuple[WorldSample, Matc
             return found, drawn
         sample = draw_world_sample(FIRST_SEED + drawn, split, KINDS_OF_QUERY[drawn % len(KINDS_OF_QUERY)])
         answer = matcher_answer(sample)
-        if outweighs(answer, [_ELSEWHERE]):
+        if outweighs(answer, [Cue(_ELSEWHERE)]):
             found.append((sample, answer))
     raise AssertionError
 
@@ -54,7 +54,7 @@ def compare(learner: Learner, split: Split, num: int) -> None:
         read = parse_reply(reply, frame_size=CANONICAL)
         boxes = read.boxes if isinstance(read, Reasoning) else None
         theirs = answer.reasoning.cues
-        sort = _means(boxes, answer) if outweighs(answer, boxes) else "agrees"
+        sort = _means(boxes, answer) if outweighs(answer, None if boxes is None else [Cue(box) for box in boxes]) else "agrees"
         truth = truth_of(sample.masks())
         rights[sort].append((is_success(truth, reply), is_success(truth, format_reply("", theirs, CANONICAL))))
     print(f"{split}: {num} of {drawn} questions")

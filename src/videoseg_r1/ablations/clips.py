@@ -23,7 +23,7 @@ from videoseg_r1.masks.geometry import box_of, iou
 from videoseg_r1.prompts import CANONICAL
 from videoseg_r1.stages.protocols import Context
 from videoseg_r1.stages.sampling.hierarchical import HierarchicalSampler
-from videoseg_r1.types import Box, Reasoning
+from videoseg_r1.types import Box, Cue, Reasoning
 from videoseg_r1.video import Video
 
 
@@ -50,7 +50,8 @@ class Case:
 
     def arbitrated(self, boxes: tuple[Box, ...] | None) -> tuple[Box, ...]:
         """Return what the arbiter makes of a reader's boxes and the matcher's. Args: `boxes` of the reader, None for no answer."""
-        return self.matched if outweighs(self.matcher, boxes) else boxes or ()
+        cues = None if boxes is None else [Cue(box) for box in boxes]
+        return self.matched if outweighs(self.matcher, cues) else boxes or ()
 
     @property
     def matched(self) -> tuple[Box, ...]:

@@ -8,11 +8,11 @@ the frames that seed masks are made in (`best_frames`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from videoseg_r1.lite.language.scoring import Judgement, judge
+from videoseg_r1.lite.language.scoring import Judgement, colour_shares, judge
 from videoseg_r1.lite.language.transcript import describe, is_unclear, sure_concept, wide_concept
 from videoseg_r1.lite.language.vocabulary import membership
 from videoseg_r1.lite.language.words import ParsedQuery, understand
@@ -130,11 +130,14 @@ class MatcherAnswer:
         reasoning: the answer, with its presence.
         share: probability of the best fit among the things that are seen, 0..1; 0 where nothing is seen.
         query: the sentence as it was understood.
+        colours: of each thing that is seen, by its id, how much of it has the named colour of which it has least, 0..1; empty where the
+            sentence names no colour.
     """
 
     reasoning: Reasoning
     share: float
     query: ParsedQuery
+    colours: Mapping[int, float] = field(default_factory=dict[int, float])
 
 
 class Matcher:
@@ -163,7 +166,9 @@ class Matcher:
         # cues are those of the reply, which is on the grid of all replies, so that a trace and its reply say the same
         rounded = tuple(rounded_cue(cue, size) for cue in cues)
         reasoning = Reasoning(text, rounded, len(text.split()), format_reply(text, cues, size), presence)
-        return MatcherAnswer(reasoning, judged[0].share if judged else 0.0, wanted)
+        ids = {one.track.track_id: one.track for one in judged if one.track.track_id is not None}
+        colours = {track_id: min(colour_shares(wanted, track)) for track_id, track in ids.items()} if wanted.colours else {}
+        return MatcherAnswer(reasoning, judged[0].share if judged else 0.0, wanted, colours)
 
 
 def match(query: ParsedQuery, tracks: Sequence[ThingTrack], index: int) -> tuple[list[Judgement], float]:

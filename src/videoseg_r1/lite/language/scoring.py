@@ -74,13 +74,16 @@ def judge(query: ParsedQuery, tracks: Sequence[ThingTrack], index: int) -> list[
     ]
 
 
+def colour_shares(query: ParsedQuery, track: ThingTrack) -> tuple[float, ...]:
+    """Return how much of a thing has each colour that the query names, 0..1."""
+    fractions = track.mean_colours()
+    return tuple(float(fractions[[PALETTE.index(name) for name in names]].sum()) for names in query.colours)
+
+
 def _colour(query: ParsedQuery, tracks: Sequence[ThingTrack]) -> _Terms:
     """Each colour word: how much more of it a thing has than the others."""
-    total = np.zeros(len(tracks))
-    for names in query.colours:
-        columns = [PALETTE.index(name) for name in names]
-        total += np.log(np.array([track.mean_colours()[columns].sum() for track in tracks]) + _COLOUR_FLOOR)
-    return total * 0.5
+    shares = np.array([colour_shares(query, track) for track in tracks]).reshape(len(tracks), -1)
+    return np.log(shares + _COLOUR_FLOOR).sum(axis=1) * 0.5
 
 
 def _place(query: ParsedQuery, views: Sequence[Region]) -> _Terms:

@@ -16,7 +16,7 @@ from videoseg_r1.lite.language.matcher import LiteVoter, Matcher, MatcherAnswer
 from videoseg_r1.masks.geometry import iou
 from videoseg_r1.stages.protocols import Context, Reasoner, Shown, Voter
 from videoseg_r1.stages.sampling.hierarchical import usable_positions, voted_frame
-from videoseg_r1.types import Box, Frame, Reasoning
+from videoseg_r1.types import Box, Cue, Frame, Reasoning
 
 SURE = 0.7
 """Presence from which the matcher's answer outweighs "nothing". On the development clips the presence was 0.75 and more for all fifty
@@ -25,11 +25,13 @@ CLEAR = 0.7
 """Share of the score from which the matcher's answer outweighs one that names other things, where one thing is asked for."""
 KNOWN = 0.9
 """How well a noun has to be known (`ParsedQuery.known`) for the matcher's "nothing" to outweigh an answer that names a thing."""
+WITHOUT, WITH = 0.1, 0.25
+"""Parts of a thing in the colour that the sentence names: with less it does not have that colour, from the second on it has."""
 _SAME = 0.5  # IoU of boxes from which they are about one thing
 
 
-def outweighs(matched: MatcherAnswer, read: Sequence[Box] | None) -> bool:
-    """Return whether the matcher's answer replaces the reader's: its boxes, none where it says "nothing", None where it cannot be read."""
+def outweighs(matched: MatcherAnswer, read: Sequence[Cue] | None) -> bool:
+    """Return whether the matcher's answer replaces the reader's: its cues, none where it says "nothing", None where it cannot be read."""
     if read is None:
         return True
     if not matched.reasoning.cues:
@@ -38,7 +40,16 @@ def outweighs(matched: MatcherAnswer, read: Sequence[Box] | None) -> bool:
         return False
     if not read:
         return True
-    return matched.share >= CLEAR and not matched.query.several and not _same(read, matched.reasoning.boxes)
+    if matched.query.several:
+        return False
+    boxes = [cue.box for cue in read if cue.box]
+    return (matched.share >= CLEAR and not _same(boxes, matched.reasoning.boxes)) or _is_recoloured(matched, read)
+
+
+def _is_recoloured(matched: MatcherAnswer, read: Sequence[Cue]) -> bool:
+    """Return whether the reader chose a thing without the colour that the sentence names, and the matcher one that has it."""
+    chosen, best = ([matched.colours.get(cue.track_id or 0) for cue in cues] for cues in (read, matched.reasoning.cues))
+    return any(share is not None and share < WITHOUT for share in chosen) and all(share is not None and share >= WITH for share in best)
 
 
 def _same(ones: Sequence[Box], others: Sequence[Box]) -> bool:
@@ -91,7 +102,7 @@ class Arbiter:
         """
         read = self._reader.reason(target, context, query)
         answer = self._matcher.answer(target, context, query)
-        matched, replaced = answer.reasoning, outweighs(answer, None if read.failed else read.boxes)
+        matched, replaced = answer.reasoning, outweighs(answer, None if read.failed else read.cues)
         if read.cues and not replaced:
             return read
         text = f"{read.text}\nA second look. {matched.text}" if read.text else matched.text
@@ -108,7 +119,7 @@ def _note(read: Reasoning, matched: Reasoning, *, replaced: bool) -> str:
         return "no reply of the model could be read; the matcher's answer was used"
     if read.cues:
         if matched.cues:
-            return "the model named other objects than the matcher, which was surer; the matcher's answer was used"
+            return "the model named other objects than the matcher, whose answer fits the words better and was used"
         return "the model named an object that nothing in the scene resembles; the matcher's answer was used"
     if replaced:
         return "the model named no object; the matcher's answer was used"

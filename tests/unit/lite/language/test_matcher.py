@@ -73,6 +73,15 @@ def test_the_reply_is_what_the_parser_reads(video):
     assert result.num_tokens == len(result.text.split())
 
 
+def test_an_answer_tells_how_much_of_the_named_colour_each_thing_has(video):
+    pick = KeyframePick(FRAMES, (0, FRAMES - 1), 11, (2, 8, 11, 17), (0, 5))
+    matcher, target = Matcher(Perception(CPU)), video.read([11])[0]
+    tan = matcher.answer(target, Context(video, pick), "the tan dog").colours
+    assert tan == {1: pytest.approx(1), 2: pytest.approx(1)}
+    assert matcher.answer(target, Context(video, pick), "the red car").colours == {1: 0, 2: 0}
+    assert matcher.answer(target, Context(video, pick), "the car").colours == {}
+
+
 def test_the_reasoning_text_states_what_was_seen(video):
     text = reason(video, "the car", target=11).text
     assert 'Looking for "car"' in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from videoseg_r1.lite.language.matcher import MatcherAnswer
@@ -14,10 +16,10 @@ _CUE, _ELSEWHERE = Cue(Box(1, 2, 30, 40)), Cue(Box(60, 2, 90, 40))
 
 
 class Fixed:
-    def __init__(self, text, *cues, failed=False, presence=None, share=1.0, query="the dog"):
+    def __init__(self, text, *cues, failed=False, presence=None, share=1.0, query="the dog", colours=None):
         presence = float(bool(cues)) if presence is None else presence
         answer = Reasoning(text, cues, num_tokens=len(text.split()), presence=presence, failed=failed)
-        self.reasoning, self.matched = answer, MatcherAnswer(answer, share, understand(query))
+        self.reasoning, self.matched = answer, MatcherAnswer(answer, share, understand(query), colours or {})
 
     def reason(self, target, context, query):
         return self.reasoning
@@ -48,7 +50,18 @@ def test_a_second_one_that_is_sure_which_is_meant_outweighs_another_answer(cues)
     assert found.cues == (_ELSEWHERE,)
     assert "So 1." in found.text
     assert "Surely that." in found.text
-    assert found.notes == ("the model named other objects than the matcher, which was surer; the matcher's answer was used",)
+    assert found.notes == ("the model named other objects than the matcher, whose answer fits the words better and was used",)
+
+
+@pytest.mark.parametrize(
+    ("colours", "replaced"),
+    [({1: 0.02, 2: 0.6}, True), ({1: 0.2, 2: 0.6}, False), ({1: 0.02, 2: 0.2}, False), ({2: 0.6}, False), ({}, False)],
+)
+def test_an_answer_without_the_colour_that_is_named_gives_way_to_one_that_has_it(colours, replaced):
+    white, red = replace(_CUE, track_id=1), replace(_ELSEWHERE, track_id=2)
+    matched = Fixed("The red one.", red, share=0.6, query="the red car", colours=colours)
+    found = Arbiter(Fixed("So 1.", white), matched).reason(None, None, "the red car")
+    assert found.cues == ((red,) if replaced else (white,))
 
 
 def test_a_second_one_that_knows_the_word_and_sees_nothing_like_it_outweighs_an_answer():
