@@ -1,62 +1,32 @@
-"""Open one container file with PyAV, check its header, and decode pictures in order.
+"""Open one container file with PyAV, and decode pictures in order.
 
-Before FFmpeg sees a file its format is fixed by `sniff`; format and protocol whitelists keep it from opening anything else. Header
-values are hints: they are checked against the limits before decoding, and the decoded pictures are checked again. One gap remains:
-MPEG-TS has no header, so FFmpeg decodes a picture to learn its size before the limit on pixels can apply.
+Before FFmpeg sees a file its format is fixed by `sniff`; format and protocol whitelists keep it from opening anything else. One gap
+remains: streams without a header, such as MPEG-TS, are decoded by FFmpeg to learn their size before the limit on pixels can apply.
+
+Not here: what the header claims (`header`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
-from av.stream import Disposition
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from videoseg_r1.config import Limits
-from videoseg_r1.errors import CorruptVideo, NoVideoStream, UnsupportedSource
+from videoseg_r1.errors import CorruptVideo, UnsupportedSource
 from videoseg_r1.video.base import check_limit
-from videoseg_r1.video.memory import check_size
 from videoseg_r1.video.sniff import Container
 from videoseg_r1.video.truncation import is_cut_short
 
-_WHITELISTS = {
-    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,gif",
-    "protocol_whitelist": "file",
-}
-_NOT_THE_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-_MAX_FPS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What the header of a container claims. `rate`, `num_frames` and `duration_s` are None where it claims nothing sensible."""
-
-    codec: str
-    width: int
-    height: int
-    time_base: Fraction
-    rate: float | None
-    num_frames: int | None
-    duration_s: float | None
-    has_audio: bool
-    notes: tuple[str, ...]
-
-    @property
-    def expected_frames(self) -> int | None:
-        """Frame count by the header, or by its duration and rate."""
-        if self.num_frames is not None or self.duration_s is None or self.rate is None:
-            return self.num_frames
-        return round(self.duration_s * self.rate)
 
 
 def open_container(path: Path, kind: Container, limits: Limits) -> InputContainer:
@@ -64,7 +34,7 @@ def open_container(path: Path, kind: Container, limits: Limits) -> InputContaine
 
     Raises: CorruptVideo: the file cannot be opened as what it claims to be. LimitExceeded: too many streams.
     """
-    options = _WHITELISTS | {"max_pixels": str(limits.max_width * limits.max_height)}
+    options = {"format_whitelist": kind, "protocol_whitelist": "file", "max_pixels": str(limits.max_width * limits.max_height)}
     try:
         container = av.open(str(path.absolute()), "r", format=kind, options=options, metadata_errors="replace")
     except (FFmpegError, ValueError) as error:
@@ -81,54 +51,13 @@ def open_container(path: Path, kind: Container, limits: Limits) -> InputContaine
     return container
 
 
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Return the stream that is the video: the one flagged as default, else the first; never a cover picture.
-
-    Raises: NoVideoStream. UnsupportedSource: there is no decoder for it.
-    """
-    streams = [stream for stream in container.streams.video if not stream.disposition & _NOT_THE_VIDEO]
-    if not streams:
-        why = "its only picture is cover art" if container.streams.video else _contents(container)
-        raise NoVideoStream("the file holds no video", where=str(path), why=why)
-    stream = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
-    context = cast("VideoCodecContext | None", stream.codec_context)
-    if context is None:
-        raise UnsupportedSource("there is no decoder for this video", where=str(path), why="its codec is unknown")
-    return stream
-
-
-def read_header(container: InputContainer, stream: VideoStream, path: Path, limits: Limits) -> Header:
-    """Check what the header claims against the limits and return it. Raises: LimitExceeded."""
-    where = str(path)
-    check_size(stream.width, stream.height, limits, where)
-    duration_s = None if container.duration is None or container.duration <= 0 else container.duration / av.time_base
-    check_limit(duration_s or 0, limits.max_duration_s, "max_duration_s", "duration in seconds", where)
-    check_limit(stream.frames, limits.max_frames, "max_frames", "frames", where)
-    rate = stream.average_rate
-    videos = [other for other in container.streams.video if not other.disposition & _NOT_THE_VIDEO]
-    return Header(
-        codec=stream.codec_context.codec.canonical_name,
-        width=stream.width,
-        height=stream.height,
-        time_base=stream.time_base or Fraction(1, av.time_base),
-        rate=float(rate) if rate is not None and 0 < rate <= _MAX_FPS else None,
-        num_frames=stream.frames or None,
-        duration_s=duration_s,
-        has_audio=bool(container.streams.audio),
-        notes=(f"the file holds {len(videos)} videos; stream {stream.index} is used",) if len(videos) > 1 else (),
-    )
-
-
 def picture_notes(picture: VideoFrame, stream: VideoStream) -> tuple[str, ...]:
-    """Return what a user should know of the first picture: interlaced, HDR, dropped alpha, odd pixel shape."""
+    """Return what a user should know of the first picture: interlaced, HDR, odd pixel shape."""
     notes: list[str] = []
     if picture.interlaced_frame:
         notes.append("interlaced: moving edges are combed, the fields are not separated")
     if picture.color_trc in _HDR_TRANSFERS:
         notes.append(f"HDR ({_HDR_TRANSFERS[picture.color_trc]}): colours look washed out, they are not tone-mapped")
-    tags = {key.lower(): value for key, value in stream.metadata.items()}
-    if tags.get("alpha_mode") == "1" or any(component.is_alpha for component in picture.format.components):
-        notes.append("transparency is dropped: hidden colours are shown")
     aspect = stream.sample_aspect_ratio
     if aspect and aspect != 1:
         notes.append(f"pixels are not square ({aspect.numerator}:{aspect.denominator}); they are kept as stored")
@@ -150,6 +79,7 @@ class Pictures:
         # Frame threads can hang when a loop is left early (PyAV issue 1861); slice threads do not.
         stream.thread_type = "SLICE"  # pyright: ignore[reportAttributeAccessIssue]
         stream.codec_context.options = {"max_pixels": str(limits.max_width * limits.max_height)}
+        self._alpha = _alpha_decoder(stream)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         first: VideoFrame | None = None
@@ -169,7 +99,7 @@ class Pictures:
                     self.damage = "the picture data ends in the middle of a frame"
                     break
                 try:
-                    pictures = packet.decode()
+                    pictures = packet.decode() if self._alpha is None else _with_alpha(self._alpha, packet)
                 except InvalidDataError:
                     if started or packet.is_keyframe:
                         raise
@@ -190,7 +120,7 @@ class Pictures:
     def _rest(self) -> Iterator[VideoFrame]:
         """Pictures that wait in the decoder for their turn; they are older than the damage."""
         try:
-            yield from self._stream.decode(None)
+            yield from self._stream.decode(None) if self._alpha is None else self._alpha.decode(None)
         except FFmpegError:
             return
 
@@ -204,9 +134,21 @@ class Pictures:
         )
 
 
-def _contents(container: InputContainer) -> str:
-    kinds = sorted({stream.type for stream in container.streams})
-    return f"it holds only: {', '.join(kinds)}" if kinds else "it holds no streams"
+def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """A decoder that keeps the transparency of VP8 and VP9, which stands beside the pictures; FFmpeg's own decoders drop it."""
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
+    if tags.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return None
+    return cast("VideoCodecContext", av.CodecContext.create(name, "r"))
+
+
+def _with_alpha(decoder: VideoCodecContext, packet: Packet[VideoStream]) -> list[VideoFrame]:
+    """Decode one packet; libvpx does not say which pictures are keyframes, but gives one picture for each packet."""
+    pictures = decoder.decode(packet if packet.size else None)
+    for picture in pictures:
+        picture.key_frame = packet.is_keyframe
+    return pictures
 
 
 def _reason(error: Exception) -> str:

@@ -21,18 +21,21 @@ import numpy.typing as npt
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, NoVideoStream, UnsupportedSource
 from videoseg_r1.types import Frame, RgbImage, VideoInfo
+from videoseg_r1.video.background import Color, flattened_note
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
-from videoseg_r1.video.container import Header, Pictures, open_container, picture_notes, read_header, video_stream
+from videoseg_r1.video.container import Pictures, open_container, picture_notes
 from videoseg_r1.video.decoded import DecodedVideo
+from videoseg_r1.video.header import Header, clocked, read_header, video_stream
 from videoseg_r1.video.memory import check_size
+from videoseg_r1.video.pixels import RgbConverter
 from videoseg_r1.video.sniff import Container
 from videoseg_r1.video.truncation import is_cut_short
+from videoseg_r1.video.unreadable import check_readable
 
 _SEEK_TRIES = 2
 _SEEK_WORTH = 8
@@ -79,18 +82,19 @@ class FileVideo(DecodedVideo):
     Raises: CorruptVideo, NoVideoStream, UnsupportedSource, LimitExceeded.
     """
 
-    def __init__(self, path: Path, kind: Container, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None) -> None:
+    def __init__(self, path: Path, kind: Container, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> None:
         self._path, self._limits = path, limits
         self._kind: Container = kind
         self._index: _Index | None = None
         self._times: tuple[float, ...] = ()
         self._cursor: _Decoded | None = None
         self._cursor_at = 0
-        self._reformatter = VideoReformatter()
+        self._background, self._pixels = background, RgbConverter(background)
         check_limit(path.stat().st_size, limits.max_bytes, "max_bytes", "data in bytes", str(path))
+        check_readable(path, kind)
         with open_container(path, kind, limits) as container:
             stream = self._video_stream(container)
-            self._header = read_header(container, stream, path, limits)
+            self._header = clocked(read_header(container, stream, path, kind, limits), fps, str(path))
             super().__init__(_info(path, self._header, None, ()), on_corrupt)
             pictures = Pictures(container, stream, path, limits)
             picture = next(iter(pictures), None)
@@ -100,7 +104,8 @@ class FileVideo(DecodedVideo):
                 return
             check_size(picture.width, picture.height, limits, str(path))
             self._info = _info(path, self._header, picture, self._header.notes + picture_notes(picture, stream))
-        self._rate = fps or self._header.rate or DEFAULT_FPS
+            self._rgb(0, picture)  # so that the notes tell of transparency
+        self._rate = self._header.rate or DEFAULT_FPS
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -151,8 +156,11 @@ class FileVideo(DecodedVideo):
         with self._pictures() as pictures:
             for number, picture in enumerate(pictures):
                 check_limit(number + 1, self._limits.max_frames, "max_frames", "frames", str(self._path))
+                if not self._header.states_times:
+                    picture.pts = None  # FFmpeg's guess
                 time_s = self._time(picture, index)
-                check_limit(time_s, self._limits.max_duration_s, "max_duration_s", "duration in seconds", str(self._path))
+                if self._header.states_times:  # a rate that is assumed must not make a video too long
+                    check_limit(time_s, self._limits.max_duration_s, "max_duration_s", "duration in seconds", str(self._path))
                 index.add(picture, time_s)
                 yield number, picture, time_s
         self._finish(index, pictures.damage)
@@ -250,13 +258,18 @@ class FileVideo(DecodedVideo):
         self._cursor, self._cursor_at = None, 0
 
     def _frame(self, number: int, picture: VideoFrame, time_s: float) -> Frame:
-        # one reformatter for all pictures: setting up a conversion costs more than running it; threads cost more than they save
+        rgb = self._rgb(number, picture)
+        return Frame(number, time_s, np.ascontiguousarray(np.rot90(rgb, self._info.rotation // 90)))
+
+    def _rgb(self, number: int, picture: VideoFrame) -> RgbImage:
         try:
-            rgb: RgbImage = np.asarray(self._reformatter.reformat(picture, format="rgb24", threads=1).to_ndarray(), np.uint8)
+            rgb = self._pixels.rgb(picture)
         except FFmpegError as error:
             why = f"its pixel format is {picture.format.name}"
             raise UnsupportedSource("a picture cannot be converted to RGB", where=f"{self._path}, frame {number}", why=why) from error
-        return Frame(number, time_s, np.ascontiguousarray(np.rot90(rgb, self._info.rotation // 90)))
+        if self._pixels.flattened:
+            self._add_note(flattened_note(self._background))
+        return rgb
 
 
 def _checksum(picture: VideoFrame) -> int:

@@ -17,12 +17,13 @@ from PIL import Image
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InputError, LimitExceeded, NoVideoStream, ShapeMismatch, UnsupportedSource
 from videoseg_r1.types import Frame, VideoInfo
+from videoseg_r1.video.background import Color, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
 from videoseg_r1.video.decoded import DecodedVideo
-from videoseg_r1.video.pictures import decoding, opened_picture, to_rgb
+from videoseg_r1.video.pictures import decoding, opened_picture
 from videoseg_r1.video.sniff import is_container, sniff
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 """Endings of frames. Where two files share a stem the earlier ending wins: next to photos, PNG files are mostly masks."""
 
 
@@ -33,8 +34,8 @@ class FolderVideo(DecodedVideo):
         picture is decoded once on opening, to find the prefix.
     """
 
-    def __init__(self, path: Path, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None) -> None:
-        self._limits, self._rate = limits, fps or DEFAULT_FPS
+    def __init__(self, path: Path, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> None:
+        self._limits, self._rate, self._background = limits, fps or DEFAULT_FPS, background
         self._files, notes = _frame_files(path)
         if not self._files:
             raise NoVideoStream("the folder holds no pictures", where=str(path), fix="give the folder that holds the frames themselves")
@@ -95,7 +96,9 @@ class FolderVideo(DecodedVideo):
         self._check_open()
         file = self._files[index]
         with self._opened(file) as image, decoding(file, index, len(self._files)):
-            rgb = to_rgb(image)
+            rgb = to_rgb(image, self._background)
+            if is_transparent(image):
+                self._add_note(flattened_note(self._background))
         if rgb.shape[:2] != (self._info.height, self._info.width):
             raise ShapeMismatch("a frame changed while it was read", where=str(file))
         return Frame(index, self._times[index], rgb)
