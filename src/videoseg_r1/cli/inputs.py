@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from videoseg_r1.video import Video
 
 
-def opened(path: Path, *, keep_prefix: bool = False) -> Video:
+def opened(path: Path, *, keep_prefix: bool = False, background: str = "white") -> Video:
     """Open the video that a verb works on, once for all of its work; use it in a `with` block.
 
     What cannot be opened is refused here, before models are loaded.
-    Raises: SourceNotFound, UnsupportedSource, NoVideoStream, CorruptVideo, LimitExceeded.
+    Raises: SourceNotFound, UnsupportedSource, NoVideoStream, CorruptVideo, LimitExceeded; InvalidConfig: `background` is no colour.
     """
     from videoseg_r1.video import open_video
 
-    return open_video(path, on_corrupt="keep-prefix" if keep_prefix else "error")
+    return open_video(path, on_corrupt="keep-prefix" if keep_prefix else "error", background=background)
 
 
 def seed_input_of(

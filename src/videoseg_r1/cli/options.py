@@ -46,6 +46,9 @@ PresenceVotesOption: TypeAlias = Annotated[
 ]
 SeedOption: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")]
 KeepPrefixOption: TypeAlias = Annotated[bool, typer.Option("--keep-prefix", help="Use the good frames of a damaged video.")]
+BackgroundOption: TypeAlias = Annotated[
+    str, typer.Option("--background", metavar="COLOR", help="What transparency is flattened on: white, black or #rrggbb.")
+]
 MaskOption: TypeAlias = Annotated[
     Path | None, typer.Option("--mask", metavar="FILE", help="Picture of the objects on a frame: indexed, or black and white.")
 ]

@@ -165,7 +165,7 @@ class SegmentationResult:
             max_duration_s=max(default.max_duration_s, 2 * self.times[-1]),
             max_frames=max(default.max_frames, self.num_frames),
         )
-        return open_video(self.source, limits=limits, on_corrupt="keep-prefix")
+        return open_video(self.source, limits=limits, on_corrupt="keep-prefix", background=self.info.background)
 
     def _summary(self, track: Track) -> dict[str, object]:
         shown = [i for i in range(self.num_frames) if track.present(i)]

@@ -31,10 +31,14 @@ def parse_color(text: str) -> Color:
     return red, green, blue
 
 
+def color_name(color: Color) -> str:
+    """Return what `parse_color` reads as this colour."""
+    return next((name for name, known in _NAMES.items() if color == known), "#{:02x}{:02x}{:02x}".format(*color))
+
+
 def flattened_note(background: Color) -> str:
     """Return the note of a source whose transparency is flattened."""
-    name = next((name for name, color in _NAMES.items() if color == background), "#{:02x}{:02x}{:02x}".format(*background))
-    return f"transparency is flattened on {name}"
+    return f"transparency is flattened on {color_name(background)}"
 
 
 def flatten(rgb: RgbImage, alpha: npt.NDArray[np.uint8], background: Color) -> RgbImage:

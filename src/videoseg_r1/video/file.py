@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, NoVideoStream, UnsupportedSource
 from videoseg_r1.types import Frame, RgbImage, VideoInfo
-from videoseg_r1.video.background import Color, flattened_note
+from videoseg_r1.video.background import Color, color_name, flattened_note
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
 from videoseg_r1.video.container import Pictures, open_container, picture_notes
 from videoseg_r1.video.decoded import DecodedVideo
@@ -95,7 +95,7 @@ class FileVideo(DecodedVideo):
         with open_container(path, kind, limits) as container:
             stream = self._video_stream(container)
             self._header = clocked(read_header(container, stream, path, kind, limits), fps, str(path))
-            super().__init__(_info(path, self._header, None, ()), on_corrupt)
+            super().__init__(_info(path, self._header, None, (), background), on_corrupt)
             pictures = Pictures(container, stream, path, limits)
             picture = next(iter(pictures), None)
             if picture is None:
@@ -103,7 +103,7 @@ class FileVideo(DecodedVideo):
                 self._settle(0, self._header.expected_frames, pictures.damage or cut)
                 return
             check_size(picture.width, picture.height, limits, str(path))
-            self._info = _info(path, self._header, picture, self._header.notes + picture_notes(picture, stream))
+            self._info = _info(path, self._header, picture, self._header.notes + picture_notes(picture, stream), background)
             self._rgb(0, picture)  # so that the notes tell of transparency
         self._rate = self._header.rate or DEFAULT_FPS
 
@@ -281,7 +281,7 @@ def _checksum(picture: VideoFrame) -> int:
     return zlib.crc32(rows.tobytes())
 
 
-def _info(path: Path, header: Header, picture: VideoFrame | None, notes: tuple[str, ...]) -> VideoInfo:
+def _info(path: Path, header: Header, picture: VideoFrame | None, notes: tuple[str, ...], background: Color) -> VideoInfo:
     """Facts of the header, corrected by the first decoded picture."""
     rotation = round((picture.rotation if picture else 0) / 90) * 90 % 360
     width, height = (picture.width, picture.height) if picture else (header.width, header.height)
@@ -299,4 +299,5 @@ def _info(path: Path, header: Header, picture: VideoFrame | None, notes: tuple[s
         rotation=rotation,
         has_audio=header.has_audio,
         notes=notes,
+        background=color_name(background),
     )

@@ -17,7 +17,7 @@ from PIL import Image
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InputError, LimitExceeded, NoVideoStream, ShapeMismatch, UnsupportedSource
 from videoseg_r1.types import Frame, VideoInfo
-from videoseg_r1.video.background import Color, flattened_note, is_transparent, to_rgb
+from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
 from videoseg_r1.video.decoded import DecodedVideo
 from videoseg_r1.video.pictures import decoding, opened_picture
@@ -40,7 +40,7 @@ class FolderVideo(DecodedVideo):
         if not self._files:
             raise NoVideoStream("the folder holds no pictures", where=str(path), fix="give the folder that holds the frames themselves")
         check_limit(len(self._files), limits.max_frames, "max_frames", "frames", str(path))
-        super().__init__(VideoInfo(str(path), "folder", 1, 1, fps=fps, notes=notes), on_corrupt)
+        super().__init__(VideoInfo(str(path), "folder", 1, 1, fps=fps, notes=notes, background=color_name(background)), on_corrupt)
         width, height = self._check_files()
         self._times = tuple(index / self._rate for index in range(len(self._files)))
         names = tuple(file.stem for file in self._files)

@@ -127,7 +127,9 @@ def clocked(header: Header, fps: float | None, where: str) -> Header:
 
 def _rate(stream: VideoStream, path: Path, kind: Container) -> float | None:
     """Frames per second by the header; None where it says nothing, or nothing sensible."""
-    if kind in ELEMENTARY:
+    if kind == "h263":
+        rate = None  # its clock counts pictures that were left out, too
+    elif kind in ELEMENTARY:
         rate = stream.codec_context.framerate
     elif kind == "yuv4mpegpipe" and not _states_rate(path):
         rate = None

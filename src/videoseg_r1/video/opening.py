@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +22,9 @@ from videoseg_r1.video.pictures import open_picture_file
 from videoseg_r1.video.sniff import is_container, sniff
 
 Source: TypeAlias = str | Path | npt.NDArray[np.uint8] | Iterable[npt.NDArray[np.uint8]] | Video
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
+"""One letter before the colon is a drive; a `Path` keeps one slash of the two."""
 
 
 def open_video(
@@ -87,8 +91,11 @@ def _open_path(source: str | Path, limits: Limits, on_corrupt: OnCorrupt, fps: f
 
 
 def _not_found(source: str | Path) -> SourceNotFound:
-    if "://" in str(source):
-        return SourceNotFound("addresses are not opened", where=str(source), fix="download the video and give the path of the file")
+    address = _ADDRESS.match(str(source))
+    if address is not None:
+        where = f"{address[1]}://{str(source)[address.end() :]}"
+        fix = "give the path alone" if address[1].lower() == "file" else "download it first, and give the path of the file"
+        return SourceNotFound("addresses are not read", where=where, fix=fix)
     return SourceNotFound(
         "there is no such file or folder", where=str(source), fix="check the path; relative paths start at the working folder"
     )

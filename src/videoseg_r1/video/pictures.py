@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, LimitExceeded
 from videoseg_r1.types import Frame, VideoInfo
-from videoseg_r1.video.background import Color, flattened_note, is_transparent, to_rgb
+from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import OnCorrupt, Video, check_limit, own_times
 from videoseg_r1.video.decoded import DecodedVideo
 from videoseg_r1.video.memory import ArrayVideo, check_size
@@ -32,6 +32,7 @@ _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct
 _TURNS = {3: 180, 6: 270, 8: 90}
 """EXIF orientation to counter-clockwise degrees (EXIF 2.3, tag 0x0112); the mirrored orientations are applied but not named."""
 _ORIENTATION = 0x0112
+_VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".wmv", ".flv")
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 """Photos of phones may hold a second view, and TIFF files pages: neither is an animation."""
 
@@ -57,11 +58,17 @@ class ImageVideo(ArrayVideo):
     def __init__(self, path: Path, kind: Picture, *, limits: Limits, fps: float | None, background: Color) -> None:
         with opened_picture(path, kind, limits) as image, decoding(path):
             orientation: int = image.getexif().get(_ORIENTATION, 1)
-            notes = (flattened_note(background),) if is_transparent(image) else ()
+            notes = (*_misnamed(path, kind), *((flattened_note(background),) if is_transparent(image) else ()))
             rgb = to_rgb(ImageOps.exif_transpose(image), background)
         super().__init__(rgb[None], limits=limits, fps=fps)
         self._info = replace(
-            self._info, source=str(path), kind="image", codec=kind.lower(), rotation=_TURNS.get(orientation, 0), notes=notes
+            self._info,
+            source=str(path),
+            kind="image",
+            codec=kind.lower(),
+            rotation=_TURNS.get(orientation, 0),
+            notes=notes,
+            background=color_name(background),
         )
 
 
@@ -77,10 +84,10 @@ class AnimationVideo(DecodedVideo):
             self._claimed: int | None = None if kind == "GIF" else getattr(image, "n_frames", None)
             check_limit(self._claimed or 0, limits.max_frames, "max_frames", "frames", str(path))
             image.load()
-            notes = (flattened_note(background),) if is_transparent(image) else ()
+            notes = (*_misnamed(path, kind), *((flattened_note(background),) if is_transparent(image) else ()))
             rate = 1 / _delay_s(image)
         info = VideoInfo(str(path), "animation", width, height, rate, self._claimed, codec=kind.lower(), notes=notes)
-        super().__init__(info, on_corrupt)
+        super().__init__(replace(info, background=color_name(background)), on_corrupt)
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -176,6 +183,12 @@ def decoding(path: Path, index: int = 0, expected: int | None = None) -> Generat
             why=str(error),
             fix="get a complete copy of the file",
         ) from error
+
+
+def _misnamed(path: Path, kind: Picture) -> tuple[str, ...]:
+    """A note where a picture bears the name of a video, as failed downloads do."""
+    suffix = path.suffix.lower()
+    return (f"the name ends in {suffix}, but the content is a {kind} picture",) if suffix in _VIDEO_SUFFIXES else ()
 
 
 def _delay_s(image: Image.Image) -> float:
