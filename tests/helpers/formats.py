@@ -169,8 +169,6 @@ def number_frame(number: int, width: int = SIZE[0], height: int = SIZE[1]) -> Rg
     for bit, (row, column) in _BITS:
         top, left = row * height // 2, column * width // 4
         frame[top : top + (height + 1) // 2, left : left + (width + 3) // 4] = 208 if number >> bit & 1 else 48
-            208 if number >> bit & 1 else 48
-        )
     return frame
 
 
@@ -187,8 +185,9 @@ def read_number(rgb: RgbImage) -> int:
     return number
 
 
-def draw(folder: Path, one: Drawn, num_frames: int = NUM_FRAMES) -> Path:
-    """Write the file and return its path."""
+def draw(folder: Path, one: Drawn, num_frames: int = NUM_FRAMES, *, noise: int = 0) -> Path:
+    """Write the file and return its path; `noise` on the pixels makes it larger and leaves the numbers readable."""
+    random = np.random.default_rng(num_frames)
     path = folder / one.name
     width, height = one.size
     with av.open(str(path), "w", format=one.muxer, container_options=one.container_options) as container:
@@ -196,7 +195,8 @@ def draw(folder: Path, one: Drawn, num_frames: int = NUM_FRAMES) -> Path:
         stream.width, stream.height, stream.pix_fmt = width, height, one.pixels
         stream.codec_context.qmin, stream.codec_context.qmax = (2, 6) if "vpx" not in one.encoder else (0, 40)
         for number in range(num_frames):
-            picture = av.VideoFrame.from_ndarray(number_frame(number, width, height), format="rgb24")
+            rgb = number_frame(number, width, height) + random.integers(-noise, noise + 1, (height, width, 1))
+            picture = av.VideoFrame.from_ndarray(rgb.astype(np.uint8), format="rgb24")
             full = {"dst_color_range": ColorRange.JPEG} if one.pixels.startswith("yuvj") else {}
             picture = picture.reformat(format=one.pixels, **full)
             picture.pts, picture.time_base = number, 1 / one.rate

@@ -157,8 +157,8 @@ def opened_picture(path: Path, kind: Picture, limits: Limits) -> Generator[Image
         pi_heif.register_heif_opener()
     try:
         with warnings.catch_warnings():
-            # our own limit is checked below; Pillow's warning would only come on top of it
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # of bombs and damaged tags; our own limit is checked below, and damage is an error or does no harm
+            warnings.simplefilter("ignore")
             image = Image.open(path, formats=[kind])
     except Image.DecompressionBombError as error:
         raise LimitExceeded("too many pixels", where=str(path), why=str(error), fix="scale the picture down") from error

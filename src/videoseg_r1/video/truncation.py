@@ -7,6 +7,7 @@ file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,8 @@ _MAX_CHUNKS = 2_000_000
 _TAIL_BYTES = 1 << 17
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c 47a9 cf11 8ee4 00c00c205365")
 _ASF_BROADCAST = 1
+_Y4M_CHROMA = {"420": (2, 2, 2), "422": (2, 1, 2), "444": (1, 1, 2), "444alpha": (1, 1, 2), "411": (4, 1, 2), "mono": (1, 1, 0)}
+"""How many pixels across and down share a value of colour, and the planes of colour."""
 
 
 def is_cut_short(path: Path, kind: str) -> bool:
@@ -86,9 +89,38 @@ def _ogg_page_is_cut(file: BinaryIO, size: int) -> bool:
     return page + 27 + tail[page + 26] + sum(table) > len(tail)
 
 
+def _program_packet_is_cut(file: BinaryIO, size: int) -> bool:
+    """Whether the last packet ends beyond the file, counted from a pack header near the end (ISO 13818-1, 2.5.3)."""
+    tail = _tail(file, size, _TAIL_BYTES)
+    place = tail.find(b"\0\0\x01\xba")
+    while 0 <= place < len(tail):
+        head = tail[place : place + 14].ljust(14, b"\0")
+        if head[:3] != b"\0\0\x01" or head[3] <= 0xB9:  # no packet, or the code of the end
+            return False
+        if head[3] == 0xBA:
+            place += 12 if head[4] >> 4 == 2 else 14 + (head[13] & 7)
+        else:
+            place += 6 + int.from_bytes(head[4:6], "big")
+    return place > len(tail)
+
+
 def _dv_frame_is_cut(file: BinaryIO, size: int) -> bool:
     """Frames are 120,000 bytes, or 144,000 with 625 lines, and multiples of that at higher rates (SMPTE ST 314)."""
     return size % (144_000 if file.read(4)[3] & 0x80 else 120_000) != 0
+
+
+def _y4m_frame_is_cut(file: BinaryIO, size: int) -> bool:
+    """Frames are a line and then planes of one size (yuv4mpeg(5)). Where lines have parameters, nothing is sure."""
+    words = file.readline(4096).split()
+    start = file.tell()
+    tags = {word[:1]: word[1:].decode("ascii", "replace") for word in words[1:]}
+    chroma = re.fullmatch(r"(420|422|444|411|mono|444alpha)(?:p|jpeg|paldv|mpeg2)?(\d*)", tags.get(b"C", "420"))
+    if file.readline(16) != b"FRAME\n" or chroma is None or not (tags.get(b"W", "").isdigit() and tags.get(b"H", "").isdigit()):
+        return False
+    width, height = int(tags[b"W"]), int(tags[b"H"])
+    across, down, planes = _Y4M_CHROMA[chroma[1]]
+    samples = width * height * (2 if chroma[1] == "444alpha" else 1) + planes * -(-width // across) * -(-height // down)
+    return (size - start) % (6 + samples * (2 if chroma[2] not in ("", "8") else 1)) != 0
 
 
 def _swf_is_short(file: BinaryIO, size: int) -> bool:
@@ -152,6 +184,8 @@ _CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {
     "ogg": _ogg_page_is_cut,
     "dv": _dv_frame_is_cut,
     "swf": _swf_is_short,
+    "mpeg": _program_packet_is_cut,
+    "yuv4mpegpipe": _y4m_frame_is_cut,
     "flv": _chunks_overrun(9, 8, _flv_tag),
     "mxf": _chunks_overrun(0, 26, _mxf_item),
     "rm": _chunks_overrun(0, 8, _rm_chunk),
