@@ -104,10 +104,6 @@ class TestEncrypted:
         path.write_bytes(bytes(data))
         self.refused(path)
 
-    @pytest.mark.parametrize("one", DRAWN, ids=lambda one: f"{one.name}-{one.size[1]}")
-    def test_no_other_file_is_taken_for_encrypted(self, tmp_path: Path, one: Drawn) -> None:
-        assert open_video(draw(tmp_path, one)).info.codec
-
 
 class TestElsewhere:
     """Films whose pictures are in other files. The victim is there, so that opening it would succeed."""

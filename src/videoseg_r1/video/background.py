@@ -68,4 +68,4 @@ def to_rgb(image: Image.Image, background: Color) -> RgbImage:
 
 def is_transparent(image: Image.Image) -> bool:
     """Return whether the current frame of a picture has a pixel that is not opaque."""
-    return image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+    return image.has_transparency_data and bool((np.asarray(image.convert("RGBA").getchannel("A")) < 255).any())

@@ -147,7 +147,7 @@ def _with_alpha(decoder: VideoCodecContext, packet: Packet[VideoStream]) -> list
     """Decode one packet; libvpx does not say which pictures are keyframes, but gives one picture for each packet."""
     pictures = decoder.decode(packet if packet.size else None)
     for picture in pictures:
-        picture.key_frame = packet.is_keyframe
+        picture.key_frame = packet.is_keyframe  # pyright: ignore[reportAttributeAccessIssue]
     return pictures
 
 

@@ -27,9 +27,9 @@ _JPEG_BYTES = 64 << 20
 
 def elementary_stream(head: bytes) -> Elementary | None:
     """Return the format of a file that begins with these bytes; None where it is no elementary stream that is known here."""
-    known = next((name for magic, name in _SIGNATURES if head.startswith(magic)), None)
-    if known is not None:
-        return known
+    for magic, name in _SIGNATURES:
+        if head.startswith(magic):
+            return name
     if re.match(rb"\x00{2,64}\x01", head):
         return _by_start_codes(head)
     return "h263" if _is_h263(head) else None

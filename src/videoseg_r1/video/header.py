@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import av
+from av import logging
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -140,12 +141,12 @@ def _rate(stream: VideoStream, path: Path, kind: Container) -> float | None:
 
 def codec_label(container: InputContainer, stream: VideoStream, path: Path) -> str:
     """Return what a file calls the codec of a stream that PyAV has no decoder for."""
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.INFO)  # FFmpeg tells it in its log alone
+    level = logging.get_level()
+    logging.set_level(logging.INFO)  # FFmpeg tells it in its log alone
     try:
-        lines = container.dumps_format()
+        lines: str = container.dumps_format()  # pyright: ignore[reportAttributeAccessIssue]  (missing in PyAV's stubs)
     finally:
-        av.logging.set_level(level)
+        logging.set_level(level)
     found = re.search(rf"Stream #0:{stream.index}\b.*?: Video: (\w+)(?: \((\S+) /)?", lines)
     if found and found[1] != "none":
         return found[1]

@@ -31,7 +31,7 @@ class RgbConverter:
             self._has_alpha = _has_alpha(picture.format)
         if not self._has_alpha:
             return rgb
-        rgba = self._alphas.reformat(picture, format="rgba", threads=1).to_ndarray()
+        rgba: RgbImage = np.asarray(self._alphas.reformat(picture, format="rgba", threads=1).to_ndarray(), np.uint8)
         flat = flatten(rgb, rgba[..., 3], self._background)
         self.flattened |= flat is not rgb
         return flat
