@@ -45,6 +45,8 @@ class VideoInfo:
         has_audio: whether an audio stream is there to be copied.
         frame_names: stems of the files of a frame folder, in order; empty for everything else.
         notes: what a user should know: interlaced, HDR, alpha dropped.
+        damaged_frames: numbers of the frames that are not as they were recorded, ascending; known once the video was decoded, and only
+            where damage is accepted (`on_corrupt="keep-all"`).
     """
 
     source: str
@@ -59,6 +61,7 @@ class VideoInfo:
     has_audio: bool = False
     frame_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    damaged_frames: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Open one container file with PyAV, check its header, and decode pictures in order.
+"""Open one container file with PyAV and check its header.
 
 Before FFmpeg sees a file its format is fixed by `sniff`; format and protocol whitelists keep it from opening anything else. Header
 values are hints: they are checked against the limits before decoding, and the decoded pictures are checked again. One gap remains:
@@ -7,7 +7,6 @@ MPEG-TS has no header, so FFmpeg decodes a picture to learn its size before the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import cast
 import av
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
+from av.format import Flags
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -39,7 +39,10 @@ _MAX_FPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header of a container claims. `rate`, `num_frames` and `duration_s` are None where it claims nothing sensible."""
+    """What the header of a container claims. `rate`, `num_frames` and `duration_s` are None where it claims nothing sensible.
+
+    `is_timeless`: the file is a bare stream of pictures without times; `rate` is then what the stream says of itself, or a guess.
+    """
 
     codec: str
     width: int
@@ -49,6 +52,7 @@ class Header:
     num_frames: int | None
     duration_s: float | None
     has_audio: bool
+    is_timeless: bool
     notes: tuple[str, ...]
 
     @property
@@ -71,7 +75,7 @@ def open_container(path: Path, kind: Container, limits: Limits) -> InputContaine
         raise CorruptVideo(
             "the video cannot be opened",
             where=str(path),
-            why="the file is cut short" if is_cut_short(path, kind) else _reason(error),
+            why="the file is cut short" if is_cut_short(path, kind) else reason_of(error),
             fix="the file is damaged or incomplete; get it again, or try to repair it with ffmpeg",
         ) from error
     num_streams = len(container.streams)
@@ -104,7 +108,9 @@ def read_header(container: InputContainer, stream: VideoStream, path: Path, limi
     duration_s = None if container.duration is None or container.duration <= 0 else container.duration / av.time_base
     check_limit(duration_s or 0, limits.max_duration_s, "max_duration_s", "duration in seconds", where)
     check_limit(stream.frames, limits.max_frames, "max_frames", "frames", where)
-    rate = stream.average_rate
+    timeless = is_timeless(container)
+    # the average of a bare stream is FFmpeg's default
+    rate = stream.guessed_rate if timeless else stream.average_rate or stream.guessed_rate
     videos = [other for other in container.streams.video if not other.disposition & _NOT_THE_VIDEO]
     return Header(
         codec=stream.codec_context.codec.canonical_name,
@@ -115,8 +121,14 @@ def read_header(container: InputContainer, stream: VideoStream, path: Path, limi
         num_frames=stream.frames or None,
         duration_s=duration_s,
         has_audio=bool(container.streams.audio),
+        is_timeless=timeless,
         notes=(f"the file holds {len(videos)} videos; stream {stream.index} is used",) if len(videos) > 1 else (),
     )
+
+
+def is_timeless(container: InputContainer) -> bool:
+    """Return whether a format has no time stamps, as elementary streams have none."""
+    return bool(container.format.flags & Flags.no_timestamps.value)
 
 
 def picture_notes(picture: VideoFrame, stream: VideoStream) -> tuple[str, ...]:
@@ -137,79 +149,12 @@ def picture_notes(picture: VideoFrame, stream: VideoStream) -> tuple[str, ...]:
     return tuple(notes)
 
 
-class Pictures:
-    """The decoded pictures of a stream, from where the container stands, in presentation order.
-
-    Iteration ends at the end of the stream or at the first damage; `damage` then says what is wrong. Errors before the first picture
-    do not count while no keyframe has come: recordings of broadcasts begin in the middle of a group of pictures.
-    """
-
-    def __init__(self, container: InputContainer, stream: VideoStream, path: Path, limits: Limits) -> None:
-        self.damage = ""
-        self._container, self._stream, self._path, self._limits = container, stream, path, limits
-        # Frame threads can hang when a loop is left early (PyAV issue 1861); slice threads do not.
-        stream.thread_type = "SLICE"  # pyright: ignore[reportAttributeAccessIssue]
-        stream.codec_context.options = {"max_pixels": str(limits.max_width * limits.max_height)}
-
-    def __iter__(self) -> Iterator[VideoFrame]:
-        first: VideoFrame | None = None
-        for index, picture in enumerate(self._decode()):
-            first = first or picture
-            if (picture.width, picture.height) != (first.width, first.height):
-                raise self._size_change(first, picture, index)
-            yield picture
-
-    def _decode(self) -> Iterator[VideoFrame]:
-        started = False
-        # a transport stream flags every gap of reception as corrupt and goes on; in a file format the flag means a missing end
-        strict = self._container.format.name != "mpegts"
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.is_corrupt and strict:
-                    self.damage = "the picture data ends in the middle of a frame"
-                    break
-                try:
-                    pictures = packet.decode()
-                except InvalidDataError:
-                    if started or packet.is_keyframe:
-                        raise
-                    continue
-                started = started or bool(pictures)
-                yield from pictures
-            else:
-                return
-        except FFmpegError as error:
-            # what waits in the decoder is dropped: the damage may have begun before it was noticed
-            self.damage = _reason(error)
-            return
-        except IndexError:
-            # PyAV's own flush at the end trips over streams that appeared in the middle of a transport stream; that is no damage
-            pass
-        yield from self._rest()
-
-    def _rest(self) -> Iterator[VideoFrame]:
-        """Pictures that wait in the decoder for their turn; they are older than the damage."""
-        try:
-            yield from self._stream.decode(None)
-        except FFmpegError:
-            return
-
-    def _size_change(self, first: VideoFrame, picture: VideoFrame, index: int) -> UnsupportedSource:
-        size = f"{first.width}x{first.height}"
-        return UnsupportedSource(
-            "the picture size changes in the middle of the video",
-            where=f"{self._path}, frame {index}",
-            why=f"{size} before, {picture.width}x{picture.height} from here on",
-            fix=f"bring it to one size: ffmpeg -i INPUT -vf scale={first.width}:{first.height} OUTPUT.mp4",
-        )
-
-
 def _contents(container: InputContainer) -> str:
     kinds = sorted({stream.type for stream in container.streams})
     return f"it holds only: {', '.join(kinds)}" if kinds else "it holds no streams"
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """One short line of a foreign error, without its numbers and paths."""
     if isinstance(error, InvalidDataError):
         return "the decoder met invalid data"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,8 @@ def open_video(source: Source, *, limits: Limits | None = None, on_corrupt: OnCo
         source: a video file, a photo, an animation, a folder of frames, an array (T, H, W, 3) uint8 RGB, an iterable of arrays
             (H, W, 3), or a video that is open already, which then stays open when the one returned is closed.
         limits: largest sizes that are accepted.
-        on_corrupt: "error" raises CorruptVideo when a damaged place is reached; "keep-prefix" uses the frames before it and says so in
-            `info.notes`.
+        on_corrupt: what is done with damaged videos. "error" raises CorruptVideo, after the frames before the damage; "keep-prefix" uses
+            these; "keep-all" uses all that can be decoded and names the damaged ones in `info.damaged_frames`. `info.notes` says so.
         fps: frames per second of sources without time stamps; 24 when it is not given.
     Returns: a context manager; see Video.
     Raises: SourceNotFound, UnsupportedSource, NoVideoStream, CorruptVideo, LimitExceeded, ShapeMismatch; InvalidConfig: a bad option.
@@ -38,8 +38,8 @@ def open_video(source: Source, *, limits: Limits | None = None, on_corrupt: OnCo
     limits = limits or Limits()
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise InvalidConfig("fps must be a positive number", where="fps", why=f"it is {fps}")
-    if on_corrupt not in ("error", "keep-prefix"):
-        raise InvalidConfig('on_corrupt must be "error" or "keep-prefix"', where="on_corrupt", why=f"it is {on_corrupt!r}")
+    if on_corrupt not in get_args(OnCorrupt):
+        raise InvalidConfig(f"on_corrupt must be one of {', '.join(get_args(OnCorrupt))}", where="on_corrupt", why=f"it is {on_corrupt!r}")
     if isinstance(source, Video):
         return BorrowedVideo(source)
     if isinstance(source, str | Path):

@@ -46,12 +46,12 @@ def _boxes_overrun(file: BinaryIO, size: int) -> bool:
 
 def _segment_overruns(file: BinaryIO, size: int) -> bool:
     """Compare the size of Matroska's one Segment with the file (RFC 9559, 5.1)."""
-    _element(file)
-    identifier, length = _element(file, skip=False)
+    ebml_element(file)
+    identifier, length = ebml_element(file, skip=False)
     return identifier == _SEGMENT and length is not None and file.tell() + length > size
 
 
-def _element(file: BinaryIO, *, skip: bool = True) -> tuple[int, int | None]:
+def ebml_element(file: BinaryIO, *, skip: bool = True) -> tuple[int, int | None]:
     """Read the head of one EBML element (RFC 8794, 4-6) and return its id and length; None stands for an unknown length."""
     identifier, _ = _number(file, keep_marker=True)
     length, unknown = _number(file, keep_marker=False)
