@@ -33,6 +33,6 @@ def export(
     from videoseg_r1.output.reload import read_run
 
     with ExitStack() as stack:
-        source = stack.enter_context(opened(video, keep_prefix=True)) if video is not None else None
+        source = stack.enter_context(opened(video, on_corrupt="keep-all")) if video is not None else None
         progress = stack.enter_context(terminal.progress())
         return saved(read_run(run, video), folder, names, overwrite=overwrite, progress=progress, video=source)

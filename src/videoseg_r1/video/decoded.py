@@ -33,7 +33,8 @@ class Damage:
 
     def counts(self, expected: int | None) -> str:
         """Return the counts in words; `expected`: frames that there should be, None where it is not known."""
-        told = f"{self.num_whole} of {max(self.num_frames, expected or 0)} frames are good, from the first on; {self.num_frames} can be decoded"
+        told = f"{self.num_whole} of {max(self.num_frames, expected or 0)} frames are good, from the first on"
+        told = f"{told}; {self.num_frames} can be decoded"
         return f"{told}, {len(self.damaged_frames)} of them damaged" if self.damaged_frames else told
 
     def note(self, expected: int | None) -> str:

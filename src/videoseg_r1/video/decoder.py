@@ -29,7 +29,7 @@ from videoseg_r1.video.nal_units import NalUnits
 
 _STRICTEST = {"vp9": ("libvpx-vp9", {}), "av1": ("libdav1d", {"strict": "strict"})}
 """Decoders that check whether a picture ends where its data end, as a wrong bit before makes it end elsewhere; and their options."""
-_REORDERED = ("h264", "hevc", "vvc")
+_REORDERED = ("h264", "hevc", "vvc", "mpeg1video")
 """Codecs for which FFmpeg does not work out the order of showing from the order of decoding."""
 _DECODING_ORDER = ("avi", "asf")
 """Containers that store one time stamp per packet, in the order of decoding."""
@@ -57,6 +57,7 @@ class Pictures:
         damage: what is wrong, "" as long as nothing was noticed. Iteration ends there unless it is lenient. What waits in the decoder is
             dropped then: the damage may have begun before it was noticed.
         damaged: whether the picture that was yielded last is damaged, when lenient.
+        ends_badly: whether the container met errors after the last packet, which may be in its index alone.
         noticed_at: places in the file, in bytes, of the packets in which damage was noticed, when lenient.
 
     Args:
@@ -70,7 +71,7 @@ class Pictures:
         self, container: InputContainer, stream: VideoStream, path: Path, limits: Limits, care: Care, suspects: Sequence[range] = ()
     ) -> None:
         self.stream = stream
-        self.damage, self.damaged = "", False
+        self.damage, self.damaged, self.ends_badly = "", False, False
         self.noticed_at: list[int] = []
         self._container, self._path, self._suspects = container, path, suspects
         self._lenient = care is Care.LENIENT
@@ -99,9 +100,9 @@ class Pictures:
         for packet in self._packets():
             sent = self._stamps.of_packet(packet)
             self._spread.sent(sent)
-            found, trouble = self._pictures_of(packet)
+            found, trouble = self._pictures_of(packet, is_needed=self._is_needed(packet, sent))
             pictures = deque((picture, self._stamps.of_picture(picture)) for picture in found)
-            if trouble and self._counts(packet, sent):
+            if trouble:
                 # what comes out now, but was sent before, was decoded before
                 while pictures and _is_older(*pictures[0], sent):
                     yield self._judged(*pictures.popleft())
@@ -135,12 +136,13 @@ class Pictures:
             except IndexError:
                 # PyAV's own flush at the end trips over streams that appeared in the middle of a transport stream; that is no damage
                 packet = None
+            self.ends_badly |= self._errors.count > 0 and (packet is None or not packet.size)
             if packet is None:
                 return
             yield packet
 
-    def _pictures_of(self, packet: Packet[VideoStream]) -> tuple[list[VideoFrame], str]:
-        """Decode a packet. Return its pictures, and what is wrong with it, "" for nothing."""
+    def _pictures_of(self, packet: Packet[VideoStream], *, is_needed: bool) -> tuple[list[VideoFrame], str]:
+        """Decode a packet. Return its pictures, and what is wrong with it, "" for nothing; errors count if the picture is needed."""
         trouble = ""
         if packet.size and self._errors.count:
             trouble = _INVALID
@@ -153,7 +155,7 @@ class Pictures:
         pictures, error = self._decoded(self._decoder, packet)
         if self._witness is not None:
             error = self._decoded(self._witness, packet)[1] or error
-        return pictures, trouble or error
+        return pictures, trouble or (error if is_needed else "")
 
     def _decoded(self, decoder: VideoCodecContext, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], str]:
         try:
@@ -167,8 +169,8 @@ class Pictures:
             return pictures, _INVALID
         return pictures, "the decoder made up parts of a picture" if any(picture.is_corrupt for picture in pictures) else ""
 
-    def _counts(self, packet: Packet[VideoStream], stamp: int | None) -> bool:
-        """Whether trouble with a packet is damage: at the start of a broadcast, what the first keyframe does not need is just missing."""
+    def _is_needed(self, packet: Packet[VideoStream], stamp: int | None) -> bool:
+        """Whether a packet must decode without errors: at the start of a broadcast not those that the first keyframe does without."""
         if not self._begins_anywhere:
             return True
         if self._first_key is None and packet.is_keyframe:
@@ -199,7 +201,8 @@ class _Stamps:
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._is_numbered = is_timeless(container)
         in_decoding_order = self._is_numbered or container.format.name in _DECODING_ORDER
-        self._waiting: deque[int] | None = deque() if in_decoding_order and stream.codec_context.codec.canonical_name in _REORDERED else None
+        is_reordered = stream.codec_context.codec.canonical_name in _REORDERED
+        self._waiting: deque[int] | None = deque() if in_decoding_order and is_reordered else None
         self._num_packets = 0
 
     def of_packet(self, packet: Packet[VideoStream]) -> int | None:

@@ -135,7 +135,7 @@ class FileVideo(DecodedVideo):
             self._survey()
             yield from self._from(len(index))
         else:
-            self._finish(index, "", len(index))
+            self._finish(index, pictures)
         if self._refusal is not None:
             raise self._refusal
 
@@ -154,29 +154,23 @@ class FileVideo(DecodedVideo):
             return
         if not pictures.damage:
             self._care = Care.STRICT
-        self._finish(index, pictures.damage, pictures.num_whole)
+        self._finish(index, pictures)
 
     def _timed(self, pictures: Pictures, index: FrameIndex) -> _Decoded:
         """Yield the pictures with their numbers and times, and write them into an index; each waits for the stamp of the next one."""
         clock = Clock(self._header.time_base, 1 / self._rate, timeless=self._header.is_timeless)
-        number = 0
-        for (picture, damaged), following in with_next((picture, pictures.damaged) for picture in pictures):
+        marked = ((picture, pictures.damaged) for picture in pictures)
+        for number, ((picture, damaged), following) in enumerate(with_next(marked)):
             check_limit(number + 1, self._limits.max_frames, "max_frames", "frames", str(self._path))
             time_s = clock.time_s(picture.pts, following[0].pts if following else None)
             check_limit(time_s, self._limits.max_duration_s, "max_duration_s", "duration in seconds", str(self._path))
             index.add(picture, time_s, damaged=damaged)
             yield number, picture, time_s
-            number += 1
 
-    def _finish(self, index: FrameIndex, damage: str, num_whole: int) -> None:
-        """Take over a finished index, or the part of it that is used; `num_whole`: frames before the damage.
-
-        Fewer frames than the header claims are no damage by themselves: edit lists, dropped pictures and careless writers look the same.
-        They count as damage when the decoder failed, or when the file is shorter than its structure says and frames are missing.
-        """
-        count, claimed = len(index), self._header.num_frames
-        if not damage and not self._reaches_end(index) and is_cut_short(self._path, self._kind):
-            damage = "the file is cut short"
+    def _finish(self, index: FrameIndex, pictures: Pictures) -> None:
+        """Take over the index of all pictures, or the part of it that is used."""
+        count, claimed, num_whole = len(index), self._header.num_frames, pictures.num_whole
+        damage = pictures.damage or self._missing_end(index, pictures)
         found = Damage(damage, num_whole, count, tuple(index.damaged)) if damage or not count else None
         try:
             used = count if found is None else self._settle(found, self._header.expected_frames)
@@ -188,6 +182,18 @@ class FileVideo(DecodedVideo):
             self._add_note(f"{count} frames decoded, the header claims {claimed}")
         if used and self._info.fps is None and index.times[-1] > 0:
             self._info = replace(self._info, fps=(used - 1) / index.times[-1])
+
+    def _missing_end(self, index: FrameIndex, pictures: Pictures) -> str:
+        """Return why the end is missing although no damage was noticed, "" where it is not.
+
+        Fewer frames than the header claims are no damage by themselves: edit lists, dropped pictures and careless writers look the same.
+        They are damage where the file is shorter than its structure says, or broken after the last frame.
+        """
+        if self._reaches_end(index):
+            return ""
+        if is_cut_short(self._path, self._kind):
+            return "the file is cut short"
+        return "the end of the file is damaged" if pictures.ends_badly else ""
 
     def _reaches_end(self, index: FrameIndex) -> bool:
         """Whether all that the header claims was decoded; a cut file may have lost no more than its seek table."""
