@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from pathlib import Path
+from typing import cast
 
 from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
@@ -283,7 +284,7 @@ def _decoders(stream: VideoStream, care: Care, limits: Limits) -> tuple[VideoCod
         own.options = options | strict
         return own, None
     try:
-        other = VideoCodecContext.create(name, "r")
+        other = cast("VideoCodecContext", VideoCodecContext.create(name, "r"))
     except UnknownCodecError:
         return own, None
     other.thread_type, other.options = threads, options | strict  # pyright: ignore[reportAttributeAccessIssue]

@@ -60,7 +60,6 @@ class Clock:
             time_s = self._after_last(stamp, following)
         if stamp is not None:
             if self._origin is None:
-                # exact: a float would make 0.04 of what is 0.04 ticks after it
                 self._origin = stamp * self._tick - Fraction(time_s)
             self._stamp = stamp
         self._time_s, self._count = time_s, self._count + 1
@@ -72,8 +71,9 @@ class Clock:
         if own is None:
             own = usual
         elif own <= last:
-            passed = 0 if stamp is None or self._stamp is None else stamp - self._stamp
-            own = last + float(passed * self._tick) if passed > 0 else usual
+            if stamp is not None and self._stamp is not None and stamp > self._stamp:  # they began anew, and go on
+                return last + float((stamp - self._stamp) * self._tick)
+            own = usual
         if limit is not None and last < limit < own:
             return min(usual, (last + limit) / 2)
         return own
