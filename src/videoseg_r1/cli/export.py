@@ -41,7 +41,7 @@ def export(
     color = background or result.info.background
     with ExitStack() as stack:
         if video is not None:
-            source = stack.enter_context(opened(video, keep_prefix=True, background=color))
+            source = stack.enter_context(opened(video, on_corrupt="keep-all", background=color))
         else:
             source, result = None, replace(result, info=replace(result.info, background=color))
         progress = stack.enter_context(terminal.progress())

@@ -9,9 +9,9 @@ from videoseg_r1.cli.options import (
     DeviceOption,
     FormatsOption,
     FrameOption,
-    KeepPrefixOption,
     MaskOption,
     NegPointOption,
+    OnCorruptOption,
     OutOption,
     OverwriteOption,
     PointOption,
@@ -37,7 +37,7 @@ def propagate(
     formats: FormatsOption = "overlay,png,rle,json,trace",
     preset: PresetOption = "lite",
     overwrite: OverwriteOption = False,
-    keep_prefix: KeepPrefixOption = False,
+    on_corrupt: OnCorruptOption = "error",
     background: BackgroundOption = "white",
     propagator: PropagatorOption = None,
     device: DeviceOption = "auto",
@@ -56,6 +56,6 @@ def propagate(
     from videoseg_r1.presets.table import load
 
     segmenter = load(preset, device=device, propagator=propagator)
-    with opened(video, keep_prefix=keep_prefix, background=background) as source, terminal.progress() as progress:
+    with opened(video, on_corrupt=on_corrupt, background=background) as source, terminal.progress() as progress:
         result = segmenter.propagate(source, given, on_progress=progress)
         return saved(result, out, names, overwrite=overwrite, progress=progress, video=source)

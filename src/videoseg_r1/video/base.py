@@ -16,7 +16,8 @@ from typing import Literal, Self, TypeAlias
 from videoseg_r1.errors import InvalidConfig, LimitExceeded, UsageError
 from videoseg_r1.types import Frame, VideoInfo
 
-OnCorrupt: TypeAlias = Literal["error", "keep-prefix"]
+OnCorrupt: TypeAlias = Literal["error", "keep-prefix", "keep-all"]
+"""What is done with a damaged video: refuse it, use the frames before the damage, or use all and name the damaged ones."""
 DEFAULT_FPS = 24.0
 """Frames per second given to sources that have no clock of their own: folders, arrays, iterators."""
 _CHUNK_FRAMES = 32

@@ -1,27 +1,24 @@
-"""Open one container file with PyAV, and decode pictures in order.
+"""Open one container file with PyAV.
 
 Before FFmpeg sees a file its format is fixed by `sniff`; format and protocol whitelists keep it from opening anything else. One gap
 remains: streams without a header, such as MPEG-TS, are decoded by FFmpeg to learn their size before the limit on pixels can apply.
 
-Not here: what the header claims (`header`).
+Not here: what the header claims (`header`), and pictures (`decoder`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
-from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
+from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from videoseg_r1.config import Limits
-from videoseg_r1.errors import CorruptVideo, UnsupportedSource
+from videoseg_r1.errors import CorruptVideo
 from videoseg_r1.video.base import check_limit
 from videoseg_r1.video.sniff import Container
 from videoseg_r1.video.truncation import is_cut_short
@@ -41,7 +38,7 @@ def open_container(path: Path, kind: Container, limits: Limits) -> InputContaine
         raise CorruptVideo(
             "the video cannot be opened",
             where=str(path),
-            why="the file is cut short" if is_cut_short(path, kind) else _reason(error),
+            why="the file is cut short" if is_cut_short(path, kind) else reason_of(error),
             fix="the file is damaged or incomplete; get it again, or try to repair it with ffmpeg",
         ) from error
     num_streams = len(container.streams)
@@ -49,6 +46,11 @@ def open_container(path: Path, kind: Container, limits: Limits) -> InputContaine
         container.close()
         check_limit(num_streams, limits.max_streams, "max_streams", "streams", str(path))
     return container
+
+
+def is_timeless(container: InputContainer) -> bool:
+    """Return whether a format has no time stamps, as elementary streams have none."""
+    return bool(container.format.flags & Flags.no_timestamps.value)
 
 
 def picture_notes(picture: VideoFrame, stream: VideoStream) -> tuple[str, ...]:
@@ -66,92 +68,7 @@ def picture_notes(picture: VideoFrame, stream: VideoStream) -> tuple[str, ...]:
     return tuple(notes)
 
 
-class Pictures:
-    """The decoded pictures of a stream, from where the container stands, in presentation order.
-
-    Iteration ends at the end of the stream or at the first damage; `damage` then says what is wrong. Errors before the first picture
-    do not count while no keyframe has come: recordings of broadcasts begin in the middle of a group of pictures.
-    """
-
-    def __init__(self, container: InputContainer, stream: VideoStream, path: Path, limits: Limits) -> None:
-        self.damage = ""
-        self._container, self._stream, self._path, self._limits = container, stream, path, limits
-        # Frame threads can hang when a loop is left early (PyAV issue 1861); slice threads do not.
-        stream.thread_type = "SLICE"  # pyright: ignore[reportAttributeAccessIssue]
-        stream.codec_context.options = {"max_pixels": str(limits.max_width * limits.max_height)}
-        self._alpha = _alpha_decoder(stream)
-
-    def __iter__(self) -> Iterator[VideoFrame]:
-        first: VideoFrame | None = None
-        for index, picture in enumerate(self._decode()):
-            first = first or picture
-            if (picture.width, picture.height) != (first.width, first.height):
-                raise self._size_change(first, picture, index)
-            yield picture
-
-    def _decode(self) -> Iterator[VideoFrame]:
-        started = False
-        # a transport stream flags every gap of reception as corrupt and goes on; in a file format the flag means a missing end
-        strict = self._container.format.name != "mpegts"
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.is_corrupt and strict:
-                    self.damage = "the picture data ends in the middle of a frame"
-                    break
-                try:
-                    pictures = packet.decode() if self._alpha is None else _with_alpha(self._alpha, packet)
-                except InvalidDataError:
-                    if started or packet.is_keyframe:
-                        raise
-                    continue
-                started = started or bool(pictures)
-                yield from pictures
-            else:
-                return
-        except FFmpegError as error:
-            # what waits in the decoder is dropped: the damage may have begun before it was noticed
-            self.damage = _reason(error)
-            return
-        except IndexError:
-            # PyAV's own flush at the end trips over streams that appeared in the middle of a transport stream; that is no damage
-            pass
-        yield from self._rest()
-
-    def _rest(self) -> Iterator[VideoFrame]:
-        """Pictures that wait in the decoder for their turn; they are older than the damage."""
-        try:
-            yield from self._stream.decode(None) if self._alpha is None else self._alpha.decode(None)
-        except FFmpegError:
-            return
-
-    def _size_change(self, first: VideoFrame, picture: VideoFrame, index: int) -> UnsupportedSource:
-        size = f"{first.width}x{first.height}"
-        return UnsupportedSource(
-            "the picture size changes in the middle of the video",
-            where=f"{self._path}, frame {index}",
-            why=f"{size} before, {picture.width}x{picture.height} from here on",
-            fix=f"bring it to one size: ffmpeg -i INPUT -vf scale={first.width}:{first.height} OUTPUT.mp4",
-        )
-
-
-def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
-    """A decoder that keeps the transparency of VP8 and VP9, which stands beside the pictures; FFmpeg's own decoders drop it."""
-    tags = {key.lower(): value for key, value in stream.metadata.items()}
-    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
-    if tags.get("alpha_mode") != "1" or name not in av.codecs_available:
-        return None
-    return cast("VideoCodecContext", av.CodecContext.create(name, "r"))
-
-
-def _with_alpha(decoder: VideoCodecContext, packet: Packet[VideoStream]) -> list[VideoFrame]:
-    """Decode one packet; libvpx does not say which pictures are keyframes, but gives one picture for each packet."""
-    pictures = decoder.decode(packet if packet.size else None)
-    for picture in pictures:
-        picture.key_frame = packet.is_keyframe  # pyright: ignore[reportAttributeAccessIssue]
-    return pictures
-
-
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """One short line of a foreign error, without its numbers and paths."""
     if isinstance(error, InvalidDataError):
         return "the decoder met invalid data"

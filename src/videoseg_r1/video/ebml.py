@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 SEGMENT = 0x18538067
 TRACK_ENTRY = (SEGMENT, 0x1654AE6B, 0xAE)
 """The way to what a file says of each of its streams (RFC 9559, 5.1.4)."""
-_MAX_ELEMENTS = 10_000
+_MAX_ELEMENTS = 1_000_000
 
 
 class Element(NamedTuple):

@@ -2,7 +2,7 @@
 
 Claims are hints: the decoded pictures are the truth, and are checked again.
 
-Not here: what a file says that makes it unreadable (`unreadable`), and pictures (`container`).
+Not here: what a file says that makes it unreadable (`unreadable`), and pictures (`decoder`).
 """
 
 from __future__ import annotations

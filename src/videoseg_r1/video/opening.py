@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from videoseg_r1.video.pictures import open_picture_file
 from videoseg_r1.video.sniff import is_container, sniff
 
 Source: TypeAlias = str | Path | npt.NDArray[np.uint8] | Iterable[npt.NDArray[np.uint8]] | Video
+
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 """One letter before the colon is a drive; a `Path` keeps one slash of the two."""
@@ -41,8 +42,8 @@ def open_video(
         source: a video file, a photo, an animation, a folder of frames, an array (T, H, W, 3) uint8 RGB, an iterable of arrays
             (H, W, 3), or a video that is open already, which then stays open when the one returned is closed.
         limits: largest sizes that are accepted.
-        on_corrupt: "error" raises CorruptVideo when a damaged place is reached; "keep-prefix" uses the frames before it and says so in
-            `info.notes`.
+        on_corrupt: what is done with damaged videos. "error" raises CorruptVideo, after the frames before the damage; "keep-prefix" uses
+            these; "keep-all" uses all that can be decoded and names the damaged ones in `info.damaged_frames`. `info.notes` says so.
         fps: frames per second of sources without times: folders, photos, arrays, iterators, and streams without a container. When it is
             not given, a rate in the stream's header counts, else 24.
         background: what transparency of files is flattened on: "white", "black" or "#rrggbb".
@@ -53,8 +54,8 @@ def open_video(
     limits = limits or Limits()
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise InvalidConfig("fps must be a positive number", where="fps", why=f"it is {fps}")
-    if on_corrupt not in ("error", "keep-prefix"):
-        raise InvalidConfig('on_corrupt must be "error" or "keep-prefix"', where="on_corrupt", why=f"it is {on_corrupt!r}")
+    if on_corrupt not in get_args(OnCorrupt):
+        raise InvalidConfig(f"on_corrupt must be one of {', '.join(get_args(OnCorrupt))}", where="on_corrupt", why=f"it is {on_corrupt!r}")
     color = parse_color(background)
     if isinstance(source, Video):
         if fps is not None:

@@ -22,7 +22,7 @@ from videoseg_r1.errors import CorruptVideo, LimitExceeded
 from videoseg_r1.types import Frame, VideoInfo
 from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import OnCorrupt, Video, check_limit, own_times
-from videoseg_r1.video.decoded import DecodedVideo
+from videoseg_r1.video.decoded import Damage, DecodedVideo
 from videoseg_r1.video.memory import ArrayVideo, check_size
 from videoseg_r1.video.sniff import Picture
 from videoseg_r1.video.truncation import is_cut_short
@@ -122,7 +122,8 @@ class AnimationVideo(DecodedVideo):
     def _finish(self, times: list[float], duration_s: float, damage: str) -> None:
         if not damage and (is_cut_short(self._path, self._kind) or len(times) < (self._claimed or 0)):
             damage = "the file is cut short"
-        self._settle(len(times), self._claimed, damage)
+        if damage or not times:
+            self._settle(Damage(damage, len(times), len(times)), self._claimed)
         self._times = tuple(times)
         self._info = replace(self._info, fps=len(times) / duration_s, duration_hint_s=duration_s)
 

@@ -153,7 +153,9 @@ class TestSniff:
     def test_mxf_may_begin_after_other_bytes(self, tmp_path: Path) -> None:
         path = draw(tmp_path, drawn("mxf", "ffv1"))
         path.write_bytes(bytes(1000) + path.read_bytes())
-        assert is_read_right(found_in(path), 25)
+        assert sniff(path) == "mxf"
+        with open_video(path, on_corrupt="keep-all") as video:  # FFmpeg complains of an index that does not count these bytes
+            assert [read_number(frame.rgb) for frame in video] == list(range(NUM_FRAMES))
 
     def test_a_stream_may_begin_with_zeros(self, tmp_path: Path) -> None:
         path = draw(tmp_path, drawn("hevc"))

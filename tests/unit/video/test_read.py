@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import videoseg_r1.video.file
+import videoseg_r1.video.timeline
 from helpers.pictures import painted
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InvalidConfig, NoVideoStream, ShapeMismatch, SourceNotFound, UnsupportedSource, UsageError
@@ -307,8 +308,8 @@ class TestFiles:
         decoded: list[int] = []
         with open_video(path) as video:
             assert video.num_frames == 120
-            plain = videoseg_r1.video.file._checksum
-            monkeypatch.setattr(videoseg_r1.video.file, "_checksum", lambda picture: decoded.append(1) or plain(picture))
+            plain = videoseg_r1.video.timeline.checksum
+            monkeypatch.setattr(videoseg_r1.video.timeline, "checksum", lambda picture: decoded.append(1) or plain(picture))
             video.read([118])
             assert len(decoded) <= 20
             decoded.clear()
