@@ -136,14 +136,34 @@ class NoVideoStream(InputError):
 
 
 class CorruptVideo(InputError):
-    """Decoding stopped early. `decoded` and `expected` count frames; `expected` is None when the header does not say."""
+    """Pictures are damaged or missing.
 
-    def __init__(self, what: str, *, decoded: int = 0, expected: int | None = None, where: str = "", why: str = "", fix: str = "") -> None:
+    Attributes:
+        decoded: frames before the damage, which are good.
+        expected: frames that the header claims; None when it does not say.
+        decodable: frames that can be decoded at all, the damaged ones included.
+        damaged: how many of these are damaged.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        decoded: int = 0,
+        expected: int | None = None,
+        decodable: int | None = None,
+        damaged: int = 0,
+        where: str = "",
+        why: str = "",
+        fix: str = "",
+    ) -> None:
         super().__init__(what, where=where, why=why, fix=fix)
-        self.decoded, self.expected = decoded, expected
+        self.decoded, self.expected, self.damaged = decoded, expected, damaged
+        self.decodable = decoded if decodable is None else decodable
 
     def to_dict(self) -> dict[str, object]:
-        return super().to_dict() | {"decoded": self.decoded, "expected": self.expected}
+        counts = {"decoded": self.decoded, "expected": self.expected, "decodable": self.decodable, "damaged": self.damaged}
+        return super().to_dict() | counts
 
 
 class LimitExceeded(InputError):

@@ -44,7 +44,10 @@ class VideoInfo:
         rotation: counter-clockwise degrees that were applied to the stored pixels: 0, 90, 180 or 270.
         has_audio: whether an audio stream is there to be copied.
         frame_names: stems of the files of a frame folder, in order; empty for everything else.
-        notes: what a user should know: interlaced, HDR, alpha dropped.
+        notes: what a user should know: interlaced, HDR, transparency flattened.
+        damaged_frames: numbers of the frames that are not as they were recorded, ascending; known once the video was decoded, and only
+            where damage is accepted (`on_corrupt="keep-all"`).
+        background: what transparency is flattened on: "white", "black" or "#rrggbb".
     """
 
     source: str
@@ -59,6 +62,8 @@ class VideoInfo:
     has_audio: bool = False
     frame_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    damaged_frames: tuple[int, ...] = ()
+    background: str = "white"
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ def test_keep_prefix_uses_the_good_frames(shared_data: Path, tmp_path: Path, cap
     error = json.loads(out)
     assert (code, error["error"]) == (3, "CorruptVideo")
     assert 0 < error["decoded"] < error["expected"]
-    assert call_json(capsys, *arguments, "--keep-prefix")["video"]["num_frames"] == error["decoded"]
+    assert call_json(capsys, *arguments, "--on-corrupt", "keep-prefix")["video"]["num_frames"] == error["decoded"]
 
 
 # ---- export, replay ----

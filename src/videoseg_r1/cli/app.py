@@ -74,4 +74,6 @@ def run(argv: Sequence[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f"see {context.command_path} --help" if context else "see videoseg --help"
+        if "--keep-prefix" in argv:  # its name until 0.1
+            hint = "write --on-corrupt keep-prefix"
         return usage_failed(error.format_message(), hint, as_json="--json" in argv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,10 @@ def export(
     video: Annotated[Path | None, typer.Option("--video", metavar="FILE", help="Where the video is now, if it was moved.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.  [default: RUN_DIR]")] = None,
     overwrite: OverwriteOption = False,
+    background: Annotated[
+        str | None,
+        typer.Option("--background", metavar="COLOR", help="What transparency is flattened on.  [default: the run's]", show_default=False),
+    ] = None,
 ) -> Outcome:
     """Write the masks of an earlier run in other formats.
 
@@ -32,7 +37,12 @@ def export(
 
     from videoseg_r1.output.reload import read_run
 
+    result = read_run(run, video)
+    color = background or result.info.background
     with ExitStack() as stack:
-        source = stack.enter_context(opened(video, keep_prefix=True)) if video is not None else None
+        if video is not None:
+            source = stack.enter_context(opened(video, on_corrupt="keep-all", background=color))
+        else:
+            source, result = None, replace(result, info=replace(result.info, background=color))
         progress = stack.enter_context(terminal.progress())
-        return saved(read_run(run, video), folder, names, overwrite=overwrite, progress=progress, video=source)
+        return saved(result, folder, names, overwrite=overwrite, progress=progress, video=source)

@@ -12,18 +12,18 @@ from videoseg_r1.errors import InvalidPrompt
 
 if TYPE_CHECKING:
     from videoseg_r1.pipeline.seed_input import SeedInput
-    from videoseg_r1.video import Video
+    from videoseg_r1.video import OnCorrupt, Video
 
 
-def opened(path: Path, *, keep_prefix: bool = False) -> Video:
+def opened(path: Path, *, on_corrupt: OnCorrupt = "error", background: str = "white") -> Video:
     """Open the video that a verb works on, once for all of its work; use it in a `with` block.
 
-    What cannot be opened is refused here, before models are loaded.
-    Raises: SourceNotFound, UnsupportedSource, NoVideoStream, CorruptVideo, LimitExceeded.
+    What cannot be opened is refused here, before models are loaded. `on_corrupt`, `background`: see `open_video`.
+    Raises: SourceNotFound, UnsupportedSource, NoVideoStream, CorruptVideo, LimitExceeded; InvalidConfig: no colour.
     """
     from videoseg_r1.video import open_video
 
-    return open_video(path, on_corrupt="keep-prefix" if keep_prefix else "error")
+    return open_video(path, on_corrupt=on_corrupt, background=background)
 
 
 def seed_input_of(

@@ -45,7 +45,13 @@ PresenceVotesOption: TypeAlias = Annotated[
     int, typer.Option("--presence-votes", metavar="N", min=0, max=64, help="Ask N times whether the target is there at all.")
 ]
 SeedOption: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")]
-KeepPrefixOption: TypeAlias = Annotated[bool, typer.Option("--keep-prefix", help="Use the good frames of a damaged video.")]
+OnCorruptOption: TypeAlias = Annotated[
+    Literal["error", "keep-prefix", "keep-all"],
+    typer.Option("--on-corrupt", help="A damaged video: refuse it, use the frames before the damage, or use all and list the damaged."),
+]
+BackgroundOption: TypeAlias = Annotated[
+    str, typer.Option("--background", metavar="COLOR", help="What transparency is flattened on: white, black or #rrggbb.")
+]
 MaskOption: TypeAlias = Annotated[
     Path | None, typer.Option("--mask", metavar="FILE", help="Picture of the objects on a frame: indexed, or black and white.")
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from videoseg_r1.cli.inputs import opened, seed_input_of
 from videoseg_r1.cli.options import (
+    BackgroundOption,
     BoxOption,
     DeviceOption,
     FormatsOption,
     FrameOption,
-    KeepPrefixOption,
     MaskOption,
     NegPointOption,
+    OnCorruptOption,
     OutOption,
     OverwriteOption,
     PointOption,
@@ -36,7 +37,8 @@ def propagate(
     formats: FormatsOption = "overlay,png,rle,json,trace",
     preset: PresetOption = "lite",
     overwrite: OverwriteOption = False,
-    keep_prefix: KeepPrefixOption = False,
+    on_corrupt: OnCorruptOption = "error",
+    background: BackgroundOption = "white",
     propagator: PropagatorOption = None,
     device: DeviceOption = "auto",
 ) -> Outcome:
@@ -54,6 +56,6 @@ def propagate(
     from videoseg_r1.presets.table import load
 
     segmenter = load(preset, device=device, propagator=propagator)
-    with opened(video, keep_prefix=keep_prefix) as source, terminal.progress() as progress:
+    with opened(video, on_corrupt=on_corrupt, background=background) as source, terminal.progress() as progress:
         result = segmenter.propagate(source, given, on_progress=progress)
         return saved(result, out, names, overwrite=overwrite, progress=progress, video=source)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from videoseg_r1.cli.options import DeviceOption
+from videoseg_r1.cli.options import DeviceOption, OnCorruptOption
 from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import InvalidQuery, UsageError
 
@@ -26,6 +26,7 @@ def rate(
     mode: Annotated[
         Literal["tiers", "quantile"], typer.Option("--mode", help="Fixed thresholds of the tiers, or such that part the items in thirds.")
     ] = "tiers",
+    on_corrupt: OnCorruptOption = "error",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask the model again, and remember nothing.")] = False,
 ) -> Outcome:
     """Rate how hard queries are, with the vision-language model of a preset.
@@ -47,7 +48,7 @@ def rate(
 
     items = read_manifest(source) if query is None else [Item(source, query, source.name)]
     chat = presets.chat_of(preset, device)
-    rater = Rater(chat, None if no_cache else RatingCache())
+    rater = Rater(chat, None if no_cache else RatingCache(), on_corrupt=on_corrupt)
     rated = []
     with terminal.progress() as progress:
         for one in rate_items(rater, items):

@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from videoseg_r1.cli.inputs import opened
-from videoseg_r1.cli.options import DEFAULT_FORMATS, DeviceOption, FormatsOption, KeepPrefixOption, OutOption, OverwriteOption, VideoArg
+from videoseg_r1.cli.options import (
+    DEFAULT_FORMATS,
+    BackgroundOption,
+    DeviceOption,
+    FormatsOption,
+    OnCorruptOption,
+    OutOption,
+    OverwriteOption,
+    VideoArg,
+)
 from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
 from videoseg_r1.cli.terminal import Outcome, Terminal
 
@@ -23,7 +32,8 @@ def replay(
     formats: FormatsOption = DEFAULT_FORMATS,
     overwrite: OverwriteOption = False,
     device: DeviceOption = "auto",
-    keep_prefix: KeepPrefixOption = False,
+    on_corrupt: OnCorruptOption = "error",
+    background: BackgroundOption = "white",
 ) -> Outcome:
     """Make the masks of an earlier run again, from its trace.
 
@@ -43,6 +53,6 @@ def replay(
     extensions = build(Extensions, known.settings.get("extensions", {}), f"{trace}: settings.extensions")
     propagator = known.settings.get("propagator")
     segmenter = load(known.preset, device=device, propagator=propagator, sampler=asdict(sampler), extensions=asdict(extensions))
-    with opened(video, keep_prefix=keep_prefix) as source, terminal.progress() as progress:
+    with opened(video, on_corrupt=on_corrupt, background=background) as source, terminal.progress() as progress:
         result = segmenter.replay(known, source, on_progress=progress)
         return saved(result, out, names, overwrite=overwrite, progress=progress, video=source)

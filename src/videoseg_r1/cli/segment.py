@@ -10,13 +10,14 @@ from videoseg_r1.cli.inputs import opened, seed_input_of
 from videoseg_r1.cli.options import (
     DEFAULT_FORMATS,
     AnchorsOption,
+    BackgroundOption,
     BoxOption,
     DeviceOption,
     FormatsOption,
     FrameOption,
-    KeepPrefixOption,
     MaskOption,
     NegPointOption,
+    OnCorruptOption,
     OutOption,
     OverwriteOption,
     PointOption,
@@ -47,7 +48,8 @@ def segment(
     preset: PresetOption = "lite",
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
-    keep_prefix: KeepPrefixOption = False,
+    on_corrupt: OnCorruptOption = "error",
+    background: BackgroundOption = "white",
     propagator: PropagatorOption = None,
     device: DeviceOption = "auto",
     sampler: SamplerOption = "full",
@@ -80,7 +82,7 @@ def segment(
 
     changes = changed_settings(sampler, anchors, seed_frames, self_check=self_check, presence_votes=presence_votes)
     segmenter = load(preset, device=device, propagator=propagator, sampler=changes.sampler, extensions=changes.extensions)
-    with opened(video, keep_prefix=keep_prefix) as source, terminal.progress() as progress:
+    with opened(video, on_corrupt=on_corrupt, background=background) as source, terminal.progress() as progress:
         if given:
             label = None if query is None else clean_query(query)
             result = segmenter.propagate(source, given, query=label, on_progress=progress)

@@ -18,7 +18,7 @@ from videoseg_r1.difficulty.cache import RatingCache, RatingKey, content_hash
 from videoseg_r1.difficulty.levels import RATINGS, Difficulty, difficulty_of
 from videoseg_r1.errors import InvalidDocument, OutputError, SourceNotFound
 from videoseg_r1.prompts import DIFFICULTY, clean_query, parse_ratings
-from videoseg_r1.video import open_video
+from videoseg_r1.video import OnCorrupt, open_video
 from videoseg_r1.video.indices import uniform
 
 _NUM_FRAMES = 8
@@ -40,10 +40,14 @@ class Rater:
         chat: the model.
         cache: where ratings are stored; None stores none.
         limits: how large a video may be.
+        on_corrupt: what is done with a damaged video, see `open_video`.
     """
 
-    def __init__(self, chat: Chat, cache: RatingCache | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, chat: Chat, cache: RatingCache | None = None, limits: Limits | None = None, *, on_corrupt: OnCorrupt = "error"
+    ) -> None:
         self._chat, self._cache, self._limits = chat, cache, limits
+        self._on_corrupt: OnCorrupt = on_corrupt
 
     @property
     def id(self) -> str:
@@ -59,8 +63,9 @@ class Rater:
         if self._cache is None:
             return self._rated(video, query)
         notes: list[str] = []
-        with open_video(video, limits=self._limits):  # refuses what is no video before anything is hashed
-            key = RatingKey(_hashed(Path(video)), query, self.id)
+        with open_video(video, limits=self._limits, on_corrupt=self._on_corrupt):  # refuses what is no video before anything is hashed
+            rater = self.id if self._on_corrupt == "error" else f"{self.id}, {self._on_corrupt}"
+            key = RatingKey(_hashed(Path(video)), query, rater)
         try:
             known = self._cache.get(key)
             if known is not None:
@@ -90,7 +95,7 @@ class Rater:
         return replace(found, notes=(*found.notes, f"{num_failed} replies had no usable ratings"))
 
     def _messages(self, video: str | Path, query: str) -> list[Message]:
-        with open_video(video, limits=self._limits) as opened:
+        with open_video(video, limits=self._limits, on_corrupt=self._on_corrupt) as opened:
             frames = opened.read(uniform(0, opened.num_frames - 1, _NUM_FRAMES))
         system, user = DIFFICULTY.render(num_frames=len(frames), query=query, example=_EXAMPLE)
         return [Message("system", (system,)), Message("user", (*labelled(frames, self._chat.family, "frame"), user))]

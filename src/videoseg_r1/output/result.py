@@ -156,7 +156,7 @@ class SegmentationResult:
         if self.source is None:
             fix = "name the video file, or choose formats that need no pictures: png, rle, json, trace"
             raise SourceNotFound("the pictures are not kept", where=self.info.source, why="the source was a stream", fix=fix)
-        # the source was accepted once, under limits that may have been raised; whoever reads it checks that it still fits
+        # the source was accepted once, damage and limits that may have been raised included; whoever reads it checks that it still fits
         default = Limits()
         limits = Limits(
             max_bytes=1 << 62,
@@ -165,7 +165,7 @@ class SegmentationResult:
             max_duration_s=max(default.max_duration_s, 2 * self.times[-1]),
             max_frames=max(default.max_frames, self.num_frames),
         )
-        return open_video(self.source, limits=limits, on_corrupt="keep-prefix")
+        return open_video(self.source, limits=limits, on_corrupt="keep-all", background=self.info.background)
 
     def _summary(self, track: Track) -> dict[str, object]:
         shown = [i for i in range(self.num_frames) if track.present(i)]

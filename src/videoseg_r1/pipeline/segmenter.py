@@ -89,7 +89,7 @@ class VideoSegmenter:
         stages: the models.
         preset: its name, recorded in the trace.
         limits: how large an input may be.
-        on_corrupt: "error", or "keep-prefix" to use the good frames of a damaged video.
+        on_corrupt: what is done with a damaged video, see `open_video`.
     """
 
     def __init__(self, stages: Stages, preset: str, limits: Limits | None = None, on_corrupt: OnCorrupt = "error") -> None:

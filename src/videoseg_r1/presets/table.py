@@ -68,7 +68,7 @@ def load(
         sampler: fields of `SamplerConfig` that are to differ from the preset's, such as {"num_intervals": 8}.
         extensions: fields of `Extensions` that are to differ from the preset's, such as {"num_seed_frames": 1}.
         limits: how large an input may be.
-        on_corrupt: "error", or "keep-prefix" to use the good frames of a damaged video.
+        on_corrupt: what is done with a damaged video, see `open_video`.
     Raises: UnknownName: no such preset or propagator. InvalidConfig: no such device, or it does not work here; no such field, or a
         value of another type or out of range; or the preset cannot do what is asked for.
     """

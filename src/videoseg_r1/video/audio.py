@@ -14,7 +14,8 @@ from av.packet import Packet
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import NoVideoStream
-from videoseg_r1.video.container import open_container, video_stream
+from videoseg_r1.video.container import open_container
+from videoseg_r1.video.header import video_stream
 from videoseg_r1.video.sniff import is_container, sniff
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
-from videoseg_r1.errors import LimitExceeded, UsageError
+from videoseg_r1.errors import InvalidConfig, LimitExceeded, UsageError
 from videoseg_r1.types import Frame, VideoInfo
 
-OnCorrupt: TypeAlias = Literal["error", "keep-prefix"]
+OnCorrupt: TypeAlias = Literal["error", "keep-prefix", "keep-all"]
+"""What is done with a damaged video: refuse it, use the frames before the damage, or use all and name the damaged ones."""
 DEFAULT_FPS = 24.0
 """Frames per second given to sources that have no clock of their own: folders, arrays, iterators."""
 _CHUNK_FRAMES = 32
@@ -166,3 +167,13 @@ def check_limit(value: float, limit: float, name: str, what: str, where: str) ->
             why=f"{value:g} is above the limit of {limit:g}",
             fix=f"if that is intended, raise the limit: Limits({name}=...)",
         )
+
+
+def own_times(where: str) -> InvalidConfig:
+    """Return the error for `fps` given with a source that says itself when each of its frames is shown."""
+    return InvalidConfig(
+        "fps is only for sources without times",
+        where=where,
+        why="this one says when each of its frames is shown",
+        fix="leave fps out; to make a video faster or slower, write it anew: ffmpeg -i INPUT -vf setpts=0.5*PTS OUTPUT.mp4",
+    )

@@ -5,13 +5,52 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from videoseg_r1.errors import CorruptVideo
 from videoseg_r1.types import Frame, VideoInfo
 from videoseg_r1.video.base import OnCorrupt, Video
 
 _CACHE_BYTES = 64 << 20
+_MAX_RANGES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is wrong with a video that was decoded to its end.
+
+    Attributes:
+        why: the first thing that was noticed.
+        num_whole: frames before the first damaged or lost one.
+        num_frames: frames that can be decoded at all.
+        damaged_frames: the numbers of those among them that are damaged.
+    """
+
+    why: str
+    num_whole: int
+    num_frames: int
+    damaged_frames: tuple[int, ...] = ()
+
+    def counts(self, expected: int | None) -> str:
+        """Return the counts in words; `expected`: frames that there should be, None where it is not known."""
+        told = f"{self.num_whole} of {max(self.num_frames, expected or 0)} frames are good, from the first on"
+        told = f"{told}; {self.num_frames} can be decoded"
+        return f"{told}, {len(self.damaged_frames)} of them damaged" if self.damaged_frames else told
+
+    def note(self, expected: int | None) -> str:
+        """Return which frames are damaged, and how many are missing."""
+        bad, missing = len(self.damaged_frames), max(0, (expected or 0) - self.num_frames)
+        damaged = f"{bad} of {self.num_frames} frames are damaged: {_ranges(self.damaged_frames)}" if bad else "the video is damaged"
+        return f"{damaged}; {missing} of {expected} frames cannot be decoded" if missing else damaged
+
+    def ways_out(self) -> str:
+        """Return what the settings that accept damage would use."""
+        count, bad = self.num_frames, len(self.damaged_frames)
+        prefix = f"--on-corrupt keep-prefix (on_corrupt='keep-prefix') uses the first {self.num_whole} frames"
+        everything = f"--on-corrupt keep-all (on_corrupt='keep-all') uses all {count}"
+        if bad:
+            everything += f", marks the {bad} damaged ones and carries masks over them"
+        return f"{prefix}; {everything}" if self.num_whole else everything
 
 
 class DecodedVideo(Video):
@@ -53,23 +92,42 @@ class DecodedVideo(Video):
         if note not in self._info.notes:
             self._info = replace(self._info, notes=(*self._info.notes, note))
 
-    def _settle(self, decoded: int, expected: int | None, damage: str) -> None:
-        """Decide what a decode that ended with `damage` ("" for none) means.
+    def _settle(self, found: Damage, expected: int | None) -> int:
+        """Decide what damage means, note it, and return how many frames, from the first on, are used.
 
-        Raises: CorruptVideo: no frame could be decoded, or the rest is damaged and the prefix is not to be kept.
+        Args:
+            found: the damage, or that no frame can be decoded.
+            expected: frames that there should be, by the header.
+        Raises: CorruptVideo: the frames that `on_corrupt` asks for are none, or damage is an error.
         """
-        of = f"{decoded} of {expected}" if expected is not None and expected > decoded else f"{decoded}"
-        if decoded and not damage:
-            return
-        if decoded and self._on_corrupt == "keep-prefix":
-            self._add_note(f"damaged: the first {of} frames are used ({damage})")
-            return
-        keep = f"to use the first {decoded} frames, ask for on_corrupt='keep-prefix' (--on-corrupt keep-prefix)"
+        strict, lenient, damaged = found.num_whole, found.num_frames, found.damaged_frames
+        if self._on_corrupt == "keep-prefix" and strict:
+            of = f"{strict} of {expected}" if expected is not None and expected > strict else f"{strict}"
+            self._add_note(f"damaged: the first {of} frames are used ({found.why})")
+            return strict
+        if self._on_corrupt == "keep-all" and lenient:
+            self._info = replace(self._info, damaged_frames=damaged)
+            self._add_note(f"{found.note(expected)} ({found.why})")
+            return lenient
         raise CorruptVideo(
-            "the video is damaged" if decoded else "no frame can be decoded",
-            decoded=decoded,
+            "the video is damaged" if lenient else "no frame can be decoded",
+            decoded=strict,
             expected=expected,
+            decodable=lenient,
+            damaged=len(damaged),
             where=self._info.source,
-            why=f"{of} frames decoded{'; ' + damage if damage else ''}",
-            fix=keep if decoded else "get a complete copy of the file",
+            why=f"{found.counts(expected)}{'; ' + found.why if found.why else ''}",
+            fix=found.ways_out() if lenient else "get a complete copy of the file",
         )
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers as ranges: "16 to 27, 40"; the first few of many."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    told = ", ".join(" to ".join(map(str, run)) for run in runs[:_MAX_RANGES])
+    return f"{told} and others" if len(runs) > _MAX_RANGES else told

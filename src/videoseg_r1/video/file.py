@@ -4,12 +4,12 @@ The first full pass, whoever asks for it, writes an index: presentation time, ke
 Random access seeks to a keyframe and compares every picture with that index; when they differ, as with open groups of pictures, broken
 seek tables or missing time stamps, it begins at an earlier keyframe and in the end at the start of the file. So a frame that is read by
 its index is the same to the bit as in a pass from the start.
+
+At the first sign of damage that pass gives way to a survey, which decodes all there is and finds out which frames are damaged.
 """
 
 from __future__ import annotations
 
-import zlib
-from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -17,60 +17,31 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, NoVideoStream, UnsupportedSource
 from videoseg_r1.types import Frame, RgbImage, VideoInfo
+from videoseg_r1.video.background import Color, color_name, flattened_note
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
-from videoseg_r1.video.container import Header, Pictures, open_container, picture_notes, read_header, video_stream
-from videoseg_r1.video.decoded import DecodedVideo
+from videoseg_r1.video.checksums import damaged_ranges
+from videoseg_r1.video.container import open_container, picture_notes
+from videoseg_r1.video.decoded import Damage, DecodedVideo
+from videoseg_r1.video.decoder import Care, Pictures
+from videoseg_r1.video.header import Header, clocked, read_header, video_stream
 from videoseg_r1.video.memory import check_size
+from videoseg_r1.video.pixels import RgbConverter
 from videoseg_r1.video.sniff import Container
+from videoseg_r1.video.timeline import Clock, FrameIndex, with_next
 from videoseg_r1.video.truncation import is_cut_short
+from videoseg_r1.video.unreadable import check_readable
 
-_SEEK_TRIES = 2
 _SEEK_WORTH = 8
 """Frames that are decoded faster than a file is opened and sought anew."""
 _Decoded: TypeAlias = Generator[tuple[int, VideoFrame, float]]
-
-
-class _Index:
-    """Time stamp, time in seconds and luma checksum of every picture, and which of them are keyframes."""
-
-    def __init__(self) -> None:
-        self.pts: list[int | None] = []
-        self.times: list[float] = []
-        self.checksums: list[int] = []
-        self.keys: list[int] = []
-        self.tells_apart = True
-
-    def __len__(self) -> int:
-        return len(self.pts)
-
-    def add(self, picture: VideoFrame, time_s: float) -> None:
-        if picture.key_frame:
-            self.keys.append(len(self))
-        last = self.pts[-1] if self.pts else None
-        self.tells_apart &= picture.pts is not None and (last is None or picture.pts > last)
-        self.pts.append(picture.pts)
-        self.times.append(time_s)
-        self.checksums.append(_checksum(picture))
-
-    def has(self, number: int, picture: VideoFrame) -> bool:
-        return picture.pts == self.pts[number] and _checksum(picture) == self.checksums[number]
-
-    def seek_points(self, number: int) -> list[int]:
-        """The nearest keyframes at or before a frame, nearest first; none where time stamps do not tell frames apart."""
-        if not self.tells_apart:
-            return []
-        end = bisect_right(self.keys, number)
-        return self.keys[max(0, end - _SEEK_TRIES) : end][::-1]
 
 
 class FileVideo(DecodedVideo):
@@ -79,28 +50,36 @@ class FileVideo(DecodedVideo):
     Raises: CorruptVideo, NoVideoStream, UnsupportedSource, LimitExceeded.
     """
 
-    def __init__(self, path: Path, kind: Container, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None) -> None:
+    def __init__(self, path: Path, kind: Container, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> None:
         self._path, self._limits = path, limits
         self._kind: Container = kind
-        self._index: _Index | None = None
+        self._index: FrameIndex | None = None
+        self._refusal: CorruptVideo | None = None
+        self._care = Care.STRICT
         self._times: tuple[float, ...] = ()
         self._cursor: _Decoded | None = None
         self._cursor_at = 0
-        self._reformatter = VideoReformatter()
+        self._background, self._pixels = background, RgbConverter(background)
         check_limit(path.stat().st_size, limits.max_bytes, "max_bytes", "data in bytes", str(path))
+        check_readable(path, kind)
         with open_container(path, kind, limits) as container:
             stream = self._video_stream(container)
-            self._header = read_header(container, stream, path, limits)
-            super().__init__(_info(path, self._header, None, ()), on_corrupt)
-            pictures = Pictures(container, stream, path, limits)
-            picture = next(iter(pictures), None)
-            if picture is None:
-                cut = "the file is cut short" if is_cut_short(path, kind) else ""
-                self._settle(0, self._header.expected_frames, pictures.damage or cut)
-                return
-            check_size(picture.width, picture.height, limits, str(path))
-            self._info = _info(path, self._header, picture, self._header.notes + picture_notes(picture, stream))
-        self._rate = fps or self._header.rate or DEFAULT_FPS
+            self._header = clocked(read_header(container, stream, path, kind, limits), fps, str(path))
+            self._rate = self._header.rate or DEFAULT_FPS
+            super().__init__(_info(path, self._header, None, (), background), on_corrupt)
+            picture = next(iter(Pictures(container, stream, path, limits, Care.PEEK)), None)
+            if picture is not None:
+                self._meet(picture, stream)
+        if picture is None:
+            self._survey()
+            if self._refusal is not None and not self._index:
+                raise self._refusal
+
+    def _meet(self, picture: VideoFrame, stream: VideoStream) -> None:
+        """Take over what only the first picture tells."""
+        check_size(picture.width, picture.height, self._limits, str(self._path))
+        self._info = _info(self._path, self._header, picture, self._header.notes + picture_notes(picture, stream), self._background)
+        self._rgb(0, picture)  # so that the notes tell of transparency
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -117,11 +96,13 @@ class FileVideo(DecodedVideo):
         super().close()
         self._close_cursor()
 
-    def _indexed(self) -> _Index:
+    def _indexed(self) -> FrameIndex:
         self._check_open()
         if self._index is None:
             for _ in self._walk():
                 pass
+        if self._refusal is not None:
+            raise self._refusal
         if self._index is None:
             raise CorruptVideo("no frame can be decoded", where=str(self._path))
         return self._index
@@ -136,57 +117,89 @@ class FileVideo(DecodedVideo):
             raise CorruptVideo("no frame can be decoded", where=str(self._path), why=why, fix=fix) from error
 
     @contextmanager
-    def _pictures(self, pts: int | None = None) -> Generator[Pictures]:
+    def _pictures(self, pts: int | None = None, suspects: Sequence[range] = ()) -> Generator[Pictures]:
         """The pictures from the start, or from the keyframe that is shown at a time stamp."""
         with open_container(self._path, self._kind, self._limits) as container:
             stream = video_stream(container, self._path)
             if pts is not None:
                 with suppress(FFmpegError):  # where seeking fails, decoding starts at the beginning
                     container.seek(pts, stream=stream)
-            yield Pictures(container, stream, self._path, self._limits)
+            yield Pictures(container, stream, self._path, self._limits, self._care, suspects)
 
     def _walk(self) -> _Decoded:
-        """Decode everything once from the start; at the end the index is there and damage has been dealt with."""
-        index = _Index()
-        with self._pictures() as pictures:
-            for number, picture in enumerate(pictures):
-                check_limit(number + 1, self._limits.max_frames, "max_frames", "frames", str(self._path))
-                time_s = self._time(picture, index)
-                check_limit(time_s, self._limits.max_duration_s, "max_duration_s", "duration in seconds", str(self._path))
-                index.add(picture, time_s)
-                yield number, picture, time_s
-        self._finish(index, pictures.damage)
+        """Decode everything once from the start; at the end the index is there and damage has been dealt with.
 
-    def _time(self, picture: VideoFrame, before: _Index) -> float:
-        """Seconds since the first picture; without a time stamp the nominal rate counts.
-
-        Pictures come in the order they are shown in, so a stamp that does not follow the last one is wrong (H.264 with B-frames in AVI
-        has such) and is replaced by the next tick.
+        Raises: CorruptVideo, after the good frames.
         """
-        tick = self._header.time_base
-        first = before.pts[0] if before.pts else picture.pts
-        time_s = len(before) / self._rate
-        if first is not None and picture.pts is not None:
-            time_s = float((picture.pts - first) * tick)
-        return max(time_s, before.times[-1] + float(tick)) if before.times else 0.0
+        index = FrameIndex()
+        with self._pictures() as pictures:
+            yield from self._timed(pictures, index)
+        if pictures.damage or damaged_ranges(self._path, self._kind):
+            self._survey()
+            yield from self._from(len(index))
+        else:
+            self._finish(index, pictures)
+        if self._refusal is not None:
+            raise self._refusal
 
-    def _finish(self, index: _Index, damage: str) -> None:
-        """Take over a finished index.
+    def _survey(self, suspects: Sequence[range] = ()) -> None:
+        """Decode all there is, damaged or not, and take over the index of what is used of it."""
+        self._care = Care.LENIENT
+        index = FrameIndex()
+        with self._pictures(suspects=suspects) as pictures:
+            for number, picture, _ in self._timed(pictures, index):
+                if number == 0:
+                    self._meet(picture, pictures.stream)
+        ranges = () if suspects else damaged_ranges(self._path, self._kind)
+        unnoticed = [place for place in ranges if not any(at in place for at in pictures.noticed_at)]
+        if unnoticed:
+            self._survey(unnoticed)
+            return
+        if not pictures.damage:
+            self._care = Care.STRICT
+        self._finish(index, pictures)
+
+    def _timed(self, pictures: Pictures, index: FrameIndex) -> _Decoded:
+        """Yield the pictures with their numbers and times, and write them into an index; each waits for the stamp of the next one."""
+        clock = Clock(self._header.time_base, 1 / self._rate, timeless=not self._header.states_times)
+        marked = ((picture, pictures.damaged) for picture in pictures)
+        for number, ((picture, damaged), following) in enumerate(with_next(marked)):
+            check_limit(number + 1, self._limits.max_frames, "max_frames", "frames", str(self._path))
+            time_s = clock.time_s(picture.pts, following[0].pts if following else None)
+            if self._header.states_times:  # a rate that is assumed must not make a video too long
+                check_limit(time_s, self._limits.max_duration_s, "max_duration_s", "duration in seconds", str(self._path))
+            index.add(picture, time_s, damaged=damaged)
+            yield number, picture, time_s
+
+    def _finish(self, index: FrameIndex, pictures: Pictures) -> None:
+        """Take over the index of all pictures, or the part of it that is used."""
+        count, claimed, num_whole = len(index), self._header.num_frames, pictures.num_whole
+        damage = pictures.damage or self._missing_end(index, pictures)
+        found = Damage(damage, num_whole, count, tuple(index.damaged)) if damage or not count else None
+        try:
+            used = count if found is None else self._settle(found, self._header.expected_frames)
+        except CorruptVideo as refusal:
+            self._refusal, used = refusal, num_whole
+        index.cut(used)
+        self._index = index
+        if found is None and claimed is not None and count != claimed:
+            self._add_note(f"{count} frames decoded, the header claims {claimed}")
+        if used and self._info.fps is None and index.times[-1] > 0:
+            self._info = replace(self._info, fps=(used - 1) / index.times[-1])
+
+    def _missing_end(self, index: FrameIndex, pictures: Pictures) -> str:
+        """Return why the end is missing although no damage was noticed, "" where it is not.
 
         Fewer frames than the header claims are no damage by themselves: edit lists, dropped pictures and careless writers look the same.
-        They count as damage when the decoder failed, or when the file is shorter than its structure says and frames are missing.
+        They are damage where the file is shorter than its structure says, or broken after the last frame.
         """
-        count, claimed = len(index), self._header.num_frames
-        if not damage and not self._reaches_end(index) and is_cut_short(self._path, self._kind):
-            damage = "the file is cut short"
-        self._settle(count, self._header.expected_frames, damage)
-        if not damage and claimed is not None and count != claimed:
-            self._add_note(f"{count} frames decoded, the header claims {claimed}")
-        if self._info.fps is None and index.times[-1] > 0:
-            self._info = replace(self._info, fps=(count - 1) / index.times[-1])
-        self._index = index
+        if self._reaches_end(index):
+            return ""
+        if is_cut_short(self._path, self._kind):
+            return "the file is cut short"
+        return "the end of the file is damaged" if pictures.ends_badly else ""
 
-    def _reaches_end(self, index: _Index) -> bool:
+    def _reaches_end(self, index: FrameIndex) -> bool:
         """Whether all that the header claims was decoded; a cut file may have lost no more than its seek table."""
         if self._header.num_frames is not None:
             return len(index) >= self._header.num_frames
@@ -196,7 +209,9 @@ class FileVideo(DecodedVideo):
 
     def _from(self, start: int) -> _Decoded:
         """Decode the frames from `start` on, beginning at the nearest keyframe that leads to the right pictures."""
-        index = self._indexed()
+        index = self._index or self._indexed()
+        if start >= len(index):
+            return
         for key in index.seek_points(start):
             with self._pictures(index.pts[key]) as pictures:
                 for picture in pictures:
@@ -226,6 +241,8 @@ class FileVideo(DecodedVideo):
                 yield self._frame(number, picture, time_s)
                 if number + 1 == stop:
                     return
+        if self._refusal is not None:
+            raise self._refusal
 
     def _decode_picked(self, indices: Sequence[int]) -> Iterator[Frame]:
         return map(self._seek, indices)
@@ -250,25 +267,21 @@ class FileVideo(DecodedVideo):
         self._cursor, self._cursor_at = None, 0
 
     def _frame(self, number: int, picture: VideoFrame, time_s: float) -> Frame:
-        # one reformatter for all pictures: setting up a conversion costs more than running it; threads cost more than they save
+        rgb = self._rgb(number, picture)
+        return Frame(number, time_s, np.ascontiguousarray(np.rot90(rgb, self._info.rotation // 90)))
+
+    def _rgb(self, number: int, picture: VideoFrame) -> RgbImage:
         try:
-            rgb: RgbImage = np.asarray(self._reformatter.reformat(picture, format="rgb24", threads=1).to_ndarray(), np.uint8)
+            rgb = self._pixels.rgb(picture)
         except FFmpegError as error:
             why = f"its pixel format is {picture.format.name}"
             raise UnsupportedSource("a picture cannot be converted to RGB", where=f"{self._path}, frame {number}", why=why) from error
-        return Frame(number, time_s, np.ascontiguousarray(np.rot90(rgb, self._info.rotation // 90)))
+        if self._pixels.flattened:
+            self._add_note(flattened_note(self._background))
+        return rgb
 
 
-def _checksum(picture: VideoFrame) -> int:
-    """CRC-32 of the first plane without its padding, whose bytes are left over from other pictures."""
-    plane = picture.planes[0]
-    bytes_per_pixel = (picture.format.components[0].bits + 7) // 8
-    rows: npt.NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]  # pyright: ignore[reportArgumentType]
-    rows = rows.reshape(plane.height, plane.line_size)[:, : plane.width * bytes_per_pixel]
-    return zlib.crc32(rows.tobytes())
-
-
-def _info(path: Path, header: Header, picture: VideoFrame | None, notes: tuple[str, ...]) -> VideoInfo:
+def _info(path: Path, header: Header, picture: VideoFrame | None, notes: tuple[str, ...], background: Color) -> VideoInfo:
     """Facts of the header, corrected by the first decoded picture."""
     rotation = round((picture.rotation if picture else 0) / 90) * 90 % 360
     width, height = (picture.width, picture.height) if picture else (header.width, header.height)
@@ -286,4 +299,5 @@ def _info(path: Path, header: Header, picture: VideoFrame | None, notes: tuple[s
         rotation=rotation,
         has_audio=header.has_audio,
         notes=notes,
+        background=color_name(background),
     )

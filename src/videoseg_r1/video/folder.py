@@ -17,33 +17,36 @@ from PIL import Image
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InputError, LimitExceeded, NoVideoStream, ShapeMismatch, UnsupportedSource
 from videoseg_r1.types import Frame, VideoInfo
+from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
-from videoseg_r1.video.decoded import DecodedVideo
-from videoseg_r1.video.pictures import decoding, opened_picture, to_rgb
+from videoseg_r1.video.decoded import Damage, DecodedVideo
+from videoseg_r1.video.pictures import decoding, opened_picture
 from videoseg_r1.video.sniff import is_container, sniff
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 """Endings of frames. Where two files share a stem the earlier ending wins: next to photos, PNG files are mostly masks."""
 
 
 class FolderVideo(DecodedVideo):
     """A folder of frames in natural order, so that 2.jpg comes before 10.jpg. Hidden files, links and other files are left out.
 
-    Raises: NoVideoStream: no pictures. ShapeMismatch: differing sizes. CorruptVideo: a picture cannot be read; with "keep-prefix" every
-        picture is decoded once on opening, to find the prefix.
+    With "keep-all" a frame that cannot be read keeps its number and name, and shows the last good frame before it, or the first one.
+    Raises: NoVideoStream: no pictures. ShapeMismatch: differing sizes. CorruptVideo: a picture cannot be read; unless that is an error,
+        every picture is decoded once on opening, to find the damaged ones.
     """
 
-    def __init__(self, path: Path, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None) -> None:
-        self._limits, self._rate = limits, fps or DEFAULT_FPS
+    def __init__(self, path: Path, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> None:
+        self._limits, self._rate, self._background = limits, fps or DEFAULT_FPS, background
         self._files, notes = _frame_files(path)
         if not self._files:
             raise NoVideoStream("the folder holds no pictures", where=str(path), fix="give the folder that holds the frames themselves")
         check_limit(len(self._files), limits.max_frames, "max_frames", "frames", str(path))
-        super().__init__(VideoInfo(str(path), "folder", 1, 1, fps=fps, notes=notes), on_corrupt)
+        super().__init__(VideoInfo(str(path), "folder", 1, 1, fps=fps, notes=notes, background=color_name(background)), on_corrupt)
+        names = tuple(file.stem for file in self._files)
         width, height = self._check_files()
         self._times = tuple(index / self._rate for index in range(len(self._files)))
-        names = tuple(file.stem for file in self._files)
-        self._info = replace(self._info, width=width, height=height, num_frames_hint=len(names), frame_names=names)
+        count = len(self._files)
+        self._info = replace(self._info, width=width, height=height, num_frames_hint=count, frame_names=names[:count])
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -55,19 +58,20 @@ class FolderVideo(DecodedVideo):
         return len(self._files)
 
     def _check_files(self) -> tuple[int, int]:
-        """Read every header, and every picture when the good prefix is asked for. Return the size that all share."""
-        sizes: list[tuple[int, int]] = []
+        """Read every header, and every picture if damage is accepted, and put damage right. Return the size that all share."""
+        sizes: dict[Path, tuple[int, int]] = {}
+        damage: dict[int, str] = {}
         for index, file in enumerate(self._files):
             try:
-                sizes.append(self._size(file))
+                sizes[file] = self._size(file)
             except LimitExceeded:
                 raise
             except InputError as error:
-                self._settle(index, len(self._files), f"{file.name}: {error.why}")
-                self._files = self._files[:index]
-                break
-        size = Counter(sizes).most_common(1)[0][0]
-        for file, other in zip(self._files, sizes, strict=True):
+                damage[index] = f"{file.name}: {error.why}"
+        if damage:
+            self._leave_out(damage, len(sizes))
+        size = Counter(sizes.values()).most_common(1)[0][0]
+        for file, other in sizes.items():
             if other != size:
                 raise ShapeMismatch(
                     "the frames do not share one size",
@@ -77,9 +81,20 @@ class FolderVideo(DecodedVideo):
                 )
         return size
 
+    def _leave_out(self, damage: dict[int, str], num_good: int) -> None:
+        """Replace the files of frames that cannot be read, or end before the first of them."""
+        files, first = self._files, min(damage)
+        found = Damage(damage[first], first, len(files) if num_good else 0, tuple(damage))
+        used = self._settle(found, len(files))
+        shown = next((file for index, file in enumerate(files) if index not in damage), files[0])
+        self._files = []
+        for index in range(used):
+            shown = shown if index in damage else files[index]
+            self._files.append(shown)
+
     def _size(self, file: Path) -> tuple[int, int]:
         with self._opened(file) as image, decoding(file):
-            if self._on_corrupt == "keep-prefix":
+            if self._on_corrupt != "error":
                 image.load()
             return image.size
 
@@ -95,7 +110,9 @@ class FolderVideo(DecodedVideo):
         self._check_open()
         file = self._files[index]
         with self._opened(file) as image, decoding(file, index, len(self._files)):
-            rgb = to_rgb(image)
+            rgb = to_rgb(image, self._background)
+            if is_transparent(image):
+                self._add_note(flattened_note(self._background))
         if rgb.shape[:2] != (self._info.height, self._info.width):
             raise ShapeMismatch("a frame changed while it was read", where=str(file))
         return Frame(index, self._times[index], rgb)

@@ -1,6 +1,6 @@
-"""Picture files read with Pillow: single photos and animations (GIF, APNG, WebP).
+"""Picture files read with Pillow: single photos, and animations (GIF, APNG, WebP, AVIF).
 
-The size is checked by the header before anything is decoded. Transparency is dropped, not blended.
+The size is checked by the header before anything is decoded.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-import numpy as np
+import pi_heif
 from PIL import Image, ImageOps
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, LimitExceeded
-from videoseg_r1.types import Frame, RgbImage, VideoInfo
-from videoseg_r1.video.base import OnCorrupt, Video, check_limit
-from videoseg_r1.video.decoded import DecodedVideo
+from videoseg_r1.types import Frame, VideoInfo
+from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
+from videoseg_r1.video.base import OnCorrupt, Video, check_limit, own_times
+from videoseg_r1.video.decoded import Damage, DecodedVideo
 from videoseg_r1.video.memory import ArrayVideo, check_size
 from videoseg_r1.video.sniff import Picture
 from videoseg_r1.video.truncation import is_cut_short
@@ -31,42 +32,51 @@ _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct
 _TURNS = {3: 180, 6: 270, 8: 90}
 """EXIF orientation to counter-clockwise degrees (EXIF 2.3, tag 0x0112); the mirrored orientations are applied but not named."""
 _ORIENTATION = 0x0112
-_TRANSPARENT = "transparency is dropped: hidden colours are shown"
+_VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".wmv", ".flv")
+_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+"""Photos of phones may hold a second view, and TIFF files pages: neither is an animation."""
 
 
-def open_picture_file(path: Path, kind: Picture, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None) -> Video:
+def open_picture_file(path: Path, kind: Picture, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> Video:
     """Open a photo as a video of one frame, or an animation.
 
-    Raises: CorruptVideo: it cannot be decoded. LimitExceeded: it is too large, by its header.
+    Raises: CorruptVideo: it cannot be decoded. LimitExceeded: it is too large, by its header. InvalidConfig: `fps` for an animation.
     """
     check_limit(path.stat().st_size, limits.max_bytes, "max_bytes", "data in bytes", str(path))
     with opened_picture(path, kind, limits) as image:
-        # photos of phones may hold a second view, and TIFF files pages: neither is an animation
-        animated = kind in ("GIF", "PNG", "WEBP") and bool(getattr(image, "is_animated", False))
-    if animated:
-        return AnimationVideo(path, kind, limits=limits, on_corrupt=on_corrupt)
-    return ImageVideo(path, kind, limits=limits, fps=fps)
+        animated = kind in _ANIMATED and bool(getattr(image, "is_animated", False))
+    if not animated:
+        return ImageVideo(path, kind, limits=limits, fps=fps, background=background)
+    if fps is not None:
+        raise own_times(str(path))
+    return AnimationVideo(path, kind, limits=limits, on_corrupt=on_corrupt, background=background)
 
 
 class ImageVideo(ArrayVideo):
     """A single photo, turned upright by its orientation tag."""
 
-    def __init__(self, path: Path, kind: Picture, *, limits: Limits, fps: float | None) -> None:
+    def __init__(self, path: Path, kind: Picture, *, limits: Limits, fps: float | None, background: Color) -> None:
         with opened_picture(path, kind, limits) as image, decoding(path):
             orientation: int = image.getexif().get(_ORIENTATION, 1)
-            notes = (_TRANSPARENT,) if image.has_transparency_data else ()
-            rgb = to_rgb(ImageOps.exif_transpose(image))
+            notes = (*_misnamed(path, kind), *((flattened_note(background),) if is_transparent(image) else ()))
+            rgb = to_rgb(ImageOps.exif_transpose(image), background)
         super().__init__(rgb[None], limits=limits, fps=fps)
         self._info = replace(
-            self._info, source=str(path), kind="image", codec=kind.lower(), rotation=_TURNS.get(orientation, 0), notes=notes
+            self._info,
+            source=str(path),
+            kind="image",
+            codec=kind.lower(),
+            rotation=_TURNS.get(orientation, 0),
+            notes=notes,
+            background=color_name(background),
         )
 
 
 class AnimationVideo(DecodedVideo):
-    """GIF, APNG or animated WebP. Delays up to 10 ms count as 100 ms, as in browsers."""
+    """GIF, APNG, animated WebP or AVIF. Delays up to 10 ms count as 100 ms, as in browsers."""
 
-    def __init__(self, path: Path, kind: Picture, *, limits: Limits, on_corrupt: OnCorrupt) -> None:
-        self._path, self._limits = path, limits
+    def __init__(self, path: Path, kind: Picture, *, limits: Limits, on_corrupt: OnCorrupt, background: Color) -> None:
+        self._path, self._limits, self._background = path, limits, background
         self._kind: Picture = kind
         self._times: tuple[float, ...] | None = None
         with opened_picture(path, kind, limits) as image, decoding(path):
@@ -74,11 +84,10 @@ class AnimationVideo(DecodedVideo):
             self._claimed: int | None = None if kind == "GIF" else getattr(image, "n_frames", None)
             check_limit(self._claimed or 0, limits.max_frames, "max_frames", "frames", str(path))
             image.load()
-            alpha = image.convert("RGBA").getchannel("A").getextrema()
-            notes = (_TRANSPARENT,) if alpha != (255, 255) else ()
+            notes = (*_misnamed(path, kind), *((flattened_note(background),) if is_transparent(image) else ()))
             rate = 1 / _delay_s(image)
         info = VideoInfo(str(path), "animation", width, height, rate, self._claimed, codec=kind.lower(), notes=notes)
-        super().__init__(info, on_corrupt)
+        super().__init__(replace(info, background=color_name(background)), on_corrupt)
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -113,9 +122,15 @@ class AnimationVideo(DecodedVideo):
     def _finish(self, times: list[float], duration_s: float, damage: str) -> None:
         if not damage and (is_cut_short(self._path, self._kind) or len(times) < (self._claimed or 0)):
             damage = "the file is cut short"
-        self._settle(len(times), self._claimed, damage)
+        if damage or not times:
+            self._settle(Damage(damage, len(times), len(times)), self._claimed)
         self._times = tuple(times)
         self._info = replace(self._info, fps=len(times) / duration_s, duration_hint_s=duration_s)
+
+    def _seen(self, number: int, image: Image.Image, time_s: float) -> Frame:
+        if is_transparent(image):
+            self._add_note(flattened_note(self._background))
+        return Frame(number, time_s, to_rgb(image, self._background))
 
     def _forward(self, start: int, stop: int | None) -> Iterator[Frame]:
         if stop is not None and start >= stop:
@@ -123,7 +138,7 @@ class AnimationVideo(DecodedVideo):
         for number, image, time_s in self._walk():
             self._check_open()
             if number >= start:
-                yield Frame(number, time_s, to_rgb(image))
+                yield self._seen(number, image, time_s)
             if number + 1 == stop:
                 return
 
@@ -131,7 +146,7 @@ class AnimationVideo(DecodedVideo):
         wanted = set(indices)
         for frame_number, image, time_s in self._walk() if wanted else ():
             if frame_number in wanted:
-                yield Frame(frame_number, time_s, to_rgb(image))
+                yield self._seen(frame_number, image, time_s)
             if frame_number == indices[-1]:
                 return
 
@@ -139,10 +154,12 @@ class AnimationVideo(DecodedVideo):
 @contextmanager
 def opened_picture(path: Path, kind: Picture, limits: Limits) -> Generator[Image.Image]:
     """Open a picture by its header, check its size, and allow no other reader than the sniffed one."""
+    if kind == "HEIF":
+        pi_heif.register_heif_opener()
     try:
         with warnings.catch_warnings():
-            # our own limit is checked below; Pillow's warning would only come on top of it
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # of bombs and damaged tags; our own limit is checked below, and damage is an error or does no harm
+            warnings.simplefilter("ignore")
             image = Image.open(path, formats=[kind])
     except Image.DecompressionBombError as error:
         raise LimitExceeded("too many pixels", where=str(path), why=str(error), fix="scale the picture down") from error
@@ -169,12 +186,10 @@ def decoding(path: Path, index: int = 0, expected: int | None = None) -> Generat
         ) from error
 
 
-def to_rgb(image: Image.Image) -> RgbImage:
-    """Return (H, W, 3) uint8 of the current frame. 16-bit grey keeps its upper 8 bits, where Pillow would clip it to white."""
-    if image.mode.startswith("I"):
-        grey = np.clip(np.asarray(image, np.int32) >> 8, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    return np.array(image.convert("RGB"))
+def _misnamed(path: Path, kind: Picture) -> tuple[str, ...]:
+    """A note where a picture bears the name of a video, as failed downloads do."""
+    suffix = path.suffix.lower()
+    return (f"the name ends in {suffix}, but the content is a {kind} picture",) if suffix in _VIDEO_SUFFIXES else ()
 
 
 def _delay_s(image: Image.Image) -> float:

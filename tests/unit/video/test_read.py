@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import videoseg_r1.video.file
+import videoseg_r1.video.timeline
 from helpers.pictures import painted
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InvalidConfig, NoVideoStream, ShapeMismatch, SourceNotFound, UnsupportedSource, UsageError
@@ -252,12 +253,6 @@ class TestPictures:
         Image.fromarray(np.full((4, 6), 0x80FF, np.uint16)).save(tmp_path / "g.png")
         assert next(iter(open_video(tmp_path / "g.png"))).rgb[0, 0].tolist() == [0x80] * 3
 
-    def test_dropped_transparency_is_noted(self, tmp_path: Path) -> None:
-        Image.new("RGBA", (6, 4), (10, 20, 30, 0)).save(tmp_path / "t.png")
-        with open_video(tmp_path / "t.png") as video:
-            assert next(iter(video)).rgb[0, 0].tolist() == [10, 20, 30]
-            assert "transparency" in video.info.notes[0]
-
     @pytest.mark.parametrize(("suffix", "options"), [("gif", {}), ("webp", {"lossless": True}), ("png", {})])
     def test_animations_keep_their_delays(self, tmp_path: Path, suffix: str, options: dict[str, bool]) -> None:
         images = [Image.fromarray(rgb) for rgb in painted(4)]
@@ -313,8 +308,8 @@ class TestFiles:
         decoded: list[int] = []
         with open_video(path) as video:
             assert video.num_frames == 120
-            plain = videoseg_r1.video.file._checksum
-            monkeypatch.setattr(videoseg_r1.video.file, "_checksum", lambda picture: decoded.append(1) or plain(picture))
+            plain = videoseg_r1.video.timeline.checksum
+            monkeypatch.setattr(videoseg_r1.video.timeline, "checksum", lambda picture: decoded.append(1) or plain(picture))
             video.read([118])
             assert len(decoded) <= 20
             decoded.clear()
@@ -453,9 +448,22 @@ class TestOptions:
         with pytest.raises(SourceNotFound):
             open_video(source)
 
-    def test_addresses_are_not_opened(self) -> None:
-        with pytest.raises(SourceNotFound, match="download"):
-            open_video("https://example.org/a.mp4")
+    @pytest.mark.parametrize("address", ["https://example.org/a.mp4", "http://x", "rtsp://cam/1", "s3://bucket/key.mp4", "HTTPS://x/y"])
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_addresses_are_not_read(self, address: str, kind: type[str] | type[Path]) -> None:
+        with pytest.raises(SourceNotFound, match="download it first") as caught:
+            open_video(kind(address))
+        assert "addresses are not read" in str(caught.value)
+        assert address in str(caught.value)
+
+    def test_an_address_of_a_file_is_a_path_too_much(self) -> None:
+        with pytest.raises(SourceNotFound, match="give the path alone"):
+            open_video("file:///tmp/a.mp4")
+
+    @pytest.mark.parametrize("path", ["youtu.be/abc", "c:/clip.mp4", "a/b:c/d.mp4"])
+    def test_what_is_no_address_is_just_not_there(self, path: str) -> None:
+        with pytest.raises(SourceNotFound, match="no such file"):
+            open_video(path)
 
     def test_pipes_are_not_read(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.mp4")

@@ -23,6 +23,8 @@ from videoseg_r1.video import Video
 
 _SAME = 0.5
 """From this IoU on, two masks are taken for the same outline seen twice; below it, one of them is wrong."""
+_FADING = 0.9
+"""What is left of a confidence after each damaged frame that masks are carried over. Source: ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Stepper(Protocol):
 class BothWays:
     """A `Propagator`: a stepper from the first given frame to the end, and another from the last given frame to the start.
 
-    Each is corrected at every given frame it passes.
+    Each is corrected at every given frame it passes. A damaged frame (`VideoInfo.damaged_frames`) that is not given is not shown to the
+    stepper: the masks of the last good frame are carried over it, with less confidence from frame to frame.
 
     Args:
         new_stepper: makes a stepper that has seen nothing.
@@ -64,6 +67,7 @@ class BothWays:
         Raises: InvalidPrompt: no seeds, seeds outside the video, or of different sizes or object counts.
         """
         _check(seeds, frames)
+        _ = frames.num_frames  # which frames are damaged is known once all were decoded
         first, last = min(seeds), max(seeds)
         meeting = _Meeting(seeds, (frames.info.width, frames.info.height))
         for tracked in self._walk(frames, seeds, "forwards"):
@@ -83,9 +87,15 @@ class BothWays:
         if back and start == 0:
             return
         stepper, watch = self._new_stepper(), Watch(direction)
+        damaged = frozenset(frames.info.damaged_frames)
+        carried: Tracked | None = None
         for frame in frames.frames(0, start + 1, reverse=True) if back else frames.frames(start):
             given = seeds.get(frame.index)
-            tracked = stepper.step(frame.rgb, given)
+            if carried is not None and given is None and frame.index in damaged:
+                carried = Tracked(carried.masks, tuple(_FADING * value for value in carried.confidence))
+                yield TrackedFrame(frame.index, carried.masks, carried.confidence)
+                continue
+            tracked = carried = stepper.step(frame.rgb, given)
             events = watch.observe(frame.index, frame.rgb, tracked.masks, tracked.confidence, given=given is not None)
             yield TrackedFrame(frame.index, tracked.masks, tracked.confidence, events)
 
