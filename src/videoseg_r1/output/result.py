@@ -22,6 +22,7 @@ from videoseg_r1.types import BoolMask, Box, KeyframePick, Reasoning, VideoInfo
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from videoseg_r1.output.save import SavedFiles
     from videoseg_r1.video import Video
 
 RESULT_SCHEMA = "videoseg-result/1"
@@ -89,7 +90,8 @@ class SegmentationResult:
         trace: what `videoseg replay` needs.
         timings_s: seconds per stage.
         source: path or (T, H, W, 3) array to open the video again, None when it cannot be.
-        notes: degraded operation of the models: steps taken when memory ran out, another device, frames computed twice.
+        notes: degraded operation of the models: steps taken when memory ran out, another device, frames computed twice; in documents
+            that are saved also what is to be said of the outputs.
     """
 
     info: VideoInfo
@@ -141,10 +143,8 @@ class SegmentationResult:
         }
         return to_plain(document)
 
-    def save(
-        self, folder: str | Path, formats: Sequence[str] = ("overlay", "png", "rle", "json"), overwrite: bool = False
-    ) -> dict[str, Path]:
-        """Write the result into a folder; see `output.save`. Returns format -> path."""
+    def save(self, folder: str | Path, formats: Sequence[str] = ("overlay", "png", "rle", "json"), overwrite: bool = False) -> SavedFiles:
+        """Write the result into a folder; see `output.save`. Returns format -> path, with notes on what was written."""
         from videoseg_r1.output.save import save
 
         return save(self, folder, formats, overwrite=overwrite)

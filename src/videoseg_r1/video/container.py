@@ -35,6 +35,7 @@ _WHITELISTS = {
 _NOT_THE_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 _MAX_FPS = 1000
+_MAX_PIXEL_ASPECT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,25 @@ def picture_notes(picture: VideoFrame, stream: VideoStream) -> tuple[str, ...]:
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     if tags.get("alpha_mode") == "1" or any(component.is_alpha for component in picture.format.components):
         notes.append("transparency is dropped: hidden colours are shown")
-    aspect = stream.sample_aspect_ratio
-    if aspect and aspect != 1:
-        notes.append(f"pixels are not square ({aspect.numerator}:{aspect.denominator}); they are kept as stored")
+    aspect = pixel_aspect(stream, picture.rotation)
+    if aspect != (1, 1):
+        drawn = "videos and pictures that are written show them as they are meant; masks, boxes and points count stored pixels"
+        notes.append(f"pixels are not square ({aspect[0]}:{aspect[1]}): {drawn}")
     if picture.rotation % 90:
         notes.append(f"a rotation by {picture.rotation} degrees is rounded to a quarter turn")
     return tuple(notes)
+
+
+def pixel_aspect(stream: VideoStream, rotation: int) -> tuple[int, int]:
+    """Return width : height of a pixel once the picture is turned by `rotation` degrees; (1, 1) where nothing sensible is said.
+
+    The container is asked first, then the coded stream: MPEG-2 and transport streams say it in the latter alone.
+    """
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    if not aspect or not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
+        return 1, 1
+    turned = round(rotation / 90) % 2
+    return (aspect.denominator, aspect.numerator) if turned else (aspect.numerator, aspect.denominator)
 
 
 class Pictures:

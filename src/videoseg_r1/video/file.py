@@ -28,7 +28,7 @@ from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, NoVideoStream, UnsupportedSource
 from videoseg_r1.types import Frame, RgbImage, VideoInfo
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
-from videoseg_r1.video.container import Header, Pictures, open_container, picture_notes, read_header, video_stream
+from videoseg_r1.video.container import Header, Pictures, open_container, picture_notes, pixel_aspect, read_header, video_stream
 from videoseg_r1.video.decoded import DecodedVideo
 from videoseg_r1.video.memory import check_size
 from videoseg_r1.video.sniff import Container
@@ -99,7 +99,8 @@ class FileVideo(DecodedVideo):
                 self._settle(0, self._header.expected_frames, pictures.damage or cut)
                 return
             check_size(picture.width, picture.height, limits, str(path))
-            self._info = _info(path, self._header, picture, self._header.notes + picture_notes(picture, stream))
+            info = _info(path, self._header, picture, self._header.notes + picture_notes(picture, stream))
+            self._info = replace(info, pixel_aspect=pixel_aspect(stream, picture.rotation))
         self._rate = fps or self._header.rate or DEFAULT_FPS
 
     @property
