@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 
 from helpers.pictures import painted
 
@@ -32,7 +34,7 @@ def make_movie(
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=10, options={"bf": "0"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        audio = container.add_stream(audio_codec, rate=rate, layout=layout)
+        audio = cast("AudioStream", container.add_stream(audio_codec, rate=rate, layout=layout))
         for index, rgb in enumerate(painted(10)):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = index + round(video_start_s * 10), Fraction(1, 10)
@@ -61,7 +63,7 @@ def loudness(path: Path) -> tuple[np.ndarray, int]:
         heard = np.zeros(48_000 * 8, np.float32)
         end = 0
         for frame in container.decode(audio=0):
-            start = round(float(frame.pts * frame.time_base) * 48_000)
+            start = round((frame.time or 0.0) * 48_000)
             values = np.concatenate([part.to_ndarray()[0] for part in resampler.resample(frame)] or [np.zeros(0, np.float32)])
             values = values[max(0, -start) :]
             start = max(0, start)

@@ -21,7 +21,7 @@ from videoseg_r1.documents import to_json
 from videoseg_r1.errors import OutputExists, UnknownName, UsageError, unknown_name
 from videoseg_r1.files import check_folder, output_errors, side_folder
 from videoseg_r1.masks import union_of, write_label_png
-from videoseg_r1.output.card import card_frames, card_picture, draw_card
+from videoseg_r1.output.card import card_frames, card_picture, draw_card, unreadable_parts
 from videoseg_r1.output.render import cutout, matte, overlay
 from videoseg_r1.output.trace import another_video
 from videoseg_r1.types import BoolMask, Frame, RgbImage
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from videoseg_r1.output.result import SegmentationResult
 
 MASKS_SCHEMA = "videoseg-masks/1"
+_MAX_PARTS = 4
+"""As many things that a card cannot draw are named."""
 
 Push: TypeAlias = Callable[[Frame, BoolMask], None]
 """Takes each frame in turn, with its masks (N, H, W)."""
@@ -299,6 +301,8 @@ def card_sink(result: SegmentationResult, path: Path, tell: Tell) -> Generator[P
 
     yield push
     draw_card(result, kept).save(path, format="PNG")
+    if parts := unreadable_parts(result):
+        tell(f"no font of this machine can draw {', '.join(parts[:_MAX_PARTS])}: words in brackets stand there, documents have the text")
 
 
 EXPORTS: dict[str, Export] = {

@@ -204,7 +204,9 @@ class _Converted:
                 found = frame.format.name, frame.layout.name, frame.sample_rate
                 if resampler is None or found != setup:
                     resampler, setup = AudioResampler("fltp", self._layout, self._rate), found
-                start = None if frame.pts is None else round((float(frame.pts * frame.time_base) - self._offset_s) * self._rate)
+                start = None
+                if frame.pts is not None and frame.time_base is not None:
+                    start = round((float(frame.pts * frame.time_base) - self._offset_s) * self._rate)
                 for resampled in resampler.resample(frame):
                     yield start, resampled.to_ndarray().astype(np.float32, copy=False)
                     start = None

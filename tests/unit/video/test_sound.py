@@ -120,8 +120,7 @@ def test_it_ends_with_the_pictures(tmp_path: Path, codec: str) -> None:
     movie = make_movie(tmp_path / "m.mkv", codec)
     write_video(tmp_path / "out.mp4", painted(3), fps=10, audio_from=movie)
     with av.open(str(tmp_path / "out.mp4")) as container:
-        stream = container.streams.audio[0]
-        assert float(stream.duration * stream.time_base) == pytest.approx(0.3, abs=0.05)
+        assert sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0)) == pytest.approx(0.3, abs=0.05)
 
 
 @pytest.mark.parametrize("seed", range(4))
