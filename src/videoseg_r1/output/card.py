@@ -30,6 +30,8 @@ _NUM_THUMBNAILS = 6
 _MAX_TRACKS = 8
 _STAGES = ("load", "sample", "reason", "seed", "propagate", "check")
 _MAX_ROUNDS, _MAX_VOTES = 4, 5
+_MAX_LETTERS = 4000
+"""More than the card shows of any text."""
 _AMBER: Color = (255, 190, 46)
 _DARK_AMBER: Color = (214, 138, 0)
 _GREEN: Color = (22, 163, 74)
@@ -51,7 +53,7 @@ def card_picture(rgb: RgbImage) -> RgbImage:
 def unreadable_parts(result: SegmentationResult) -> tuple[str, ...]:
     """Return in words what the query, the reasoning and the file name hold that no font here can draw; the card has it in brackets."""
     texts = result.query, result.reasoning and result.reasoning.text, result.trace.video.name
-    return unreadable(" ".join(text for text in texts if text))
+    return unreadable(" ".join(text[:_MAX_LETTERS] for text in texts if text))
 
 
 def draw_card(result: SegmentationResult, frames: Mapping[int, RgbImage]) -> Image.Image:

@@ -72,13 +72,17 @@ class Face:
 
 @functools.cache
 def system_fonts() -> tuple[FontFile, ...]:
-    """Return the fonts of this system, the plainest first; found once. It is this that a test replaces."""
+    """Return the fonts of this system, the plainest first; found once.
+
+    Whoever puts other fonts in its place clears the caches of `font_for` and `typeset.lay_out` too.
+    """
     listed = _by_fontconfig()
     if listed is None:
         listed = [FontFile(name, plainness=place) for place, name in enumerate(_KNOWN_NAMES)]
     return tuple(sorted(listed, key=lambda font: (font.plainness, font.family, font.path, font.index)))
 
 
+@functools.lru_cache(maxsize=4096)
 def font_for(letters: frozenset[str], region: str) -> FontFile | None:
     """Return the best font of the system that has all of these letters, None where none has.
 

@@ -93,7 +93,7 @@ def clusters(text: str) -> list[str]:
 
 def unreadable(text: str) -> tuple[str, ...]:
     """Return in words, each once, what stands in the text that no font here can draw: "Arabic text", "dog"."""
-    drawn = _with_faces(text, 32)
+    drawn = [] if text.isascii() else _with_faces(text, 32)
     return tuple(dict.fromkeys(word for word, face in drawn if face is None))
 
 
@@ -136,7 +136,6 @@ def _face(cluster: str, size: int, region: str, current: Face | None) -> Face | 
     return _system_face(letters, size, region)
 
 
-@functools.lru_cache(maxsize=4096)
 def _system_face(letters: frozenset[str], size: int, region: str) -> Face | None:
     if not features.check("raqm") and any(_script(letter) in _JOINED_SCRIPTS for letter in letters):
         return None
