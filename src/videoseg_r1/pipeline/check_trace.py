@@ -23,17 +23,17 @@ def check_trace(trace: Trace, video: Video, preset: str, settings: Mapping[str, 
     """
     unknown = check_same_video(trace.video, video)
     if trace.preset != preset:
-        raise _another("preset", trace, f"it was made with {trace.preset}, here {preset} is used", f"use the preset {trace.preset}")
+        raise _another("another preset", trace, f"it was made with {trace.preset}, here {preset} is used", f"use the preset {trace.preset}")
     differing = list(_differing(to_plain(trace.settings), to_plain(settings), ""))
     if differing:
         more = f"; and {len(differing) - _MAX_NAMED} more" if len(differing) > _MAX_NAMED else ""
         fix = f"use the settings of the trace; it was made by version {trace.version}, and other versions may have others"
-        raise _another("settings", trace, "; ".join(differing[:_MAX_NAMED]) + more, fix)
+        raise _another("other settings", trace, "; ".join(differing[:_MAX_NAMED]) + more, fix)
     return unknown
 
 
 def _another(what: str, trace: Trace, why: str, fix: str) -> InvalidDocument:
-    return InvalidDocument(f"the trace was made with another {what}", where=f"trace of {trace.video.name}", why=why, fix=fix)
+    return InvalidDocument(f"the trace was made with {what}", where=f"trace of {trace.video.name}", why=why, fix=fix)
 
 
 def _differing(written: object, found: object, path: str) -> Iterator[str]:
