@@ -106,6 +106,8 @@ def read_run(folder: str | Path, video: str | Path | None = None) -> Segmentatio
         why = f"{masks.num_frames} frames of {masks.size} in the masks, {trace.video.num_frames} of {trace.video.size} in {where}"
         raise InvalidDocument("the files of this run do not belong together", where=str(root), why=why)
     info = rest.info
+    if min(info.pixel_aspect) < 1:
+        raise InvalidDocument("no pixel has this shape", where=f"{where}: info.pixel_aspect", why=f"it is {list(info.pixel_aspect)}")
     there = os.path.exists(info.source)  # noqa: PTH110 - Path.exists raises where a name is too long
     return SegmentationResult(
         info=info,

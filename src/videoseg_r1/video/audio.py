@@ -42,14 +42,16 @@ class _Encoding(NamedTuple):
 
 # what MPEG-4 allows, up to what every browser and sound card plays
 _AAC = ("aac", "AAC", (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000))
+_PCM_OF_MOV = tuple(f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "u8", "mulaw", "alaw"))
 _ENCODINGS = {
     "mp4": _Encoding(("aac", "mp3", "opus"), *_AAC),
     "webm": _Encoding(("opus", "vorbis"), "libopus", "Opus", (48_000,)),
-    "mov": _Encoding(("aac", "mp3", "alac", "ac3", "eac3", "pcm"), *_AAC),
+    "mov": _Encoding(("aac", "mp3", "alac", "ac3", *_PCM_OF_MOV), *_AAC),
 }
 _SLACK_S = 0.03
 """Time stamps this far from where the samples before end are taken as rounded: nobody hears it, and the sound is not cut for it."""
 _PIECE_S = 1
+_DAMAGED = "some of the sound is damaged: it is silent there"
 _MAX_UNSEEN = 300
 """Packets that are tried for a first picture."""
 _Block: TypeAlias = tuple[int | None, npt.NDArray[np.float32]]
@@ -102,11 +104,11 @@ class SoundCarrier:
         streams = container.streams.audio
         audio = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
         context = cast("CodecContext | None", audio.codec_context)
-        if context is None:
-            self._note("the sound is left out: there is no decoder for its codec")
+        if context is None or not audio.codec_context.sample_rate or not audio.layout.channels:
+            self._note(f"the sound is left out: {'there is no decoder for its codec' if context is None else 'nothing tells its rate'}")
             return
         encoding, name = _ENCODINGS[self._output.format.name], context.codec.canonical_name
-        if name.split("_")[0] in encoding.copied:
+        if name in encoding.copied:
             with suppress(ValueError, FFmpegError):  # a variant that this container cannot hold after all is converted
                 self._copied = _Copied(container, audio, self._output, offset_s, self._note)
                 return
@@ -129,7 +131,8 @@ class _Copied:
     """Sound as it is stored, packet by packet."""
 
     def __init__(self, container: InputContainer, audio: AudioStream, output: OutputContainer, offset_s: float, note: _Note) -> None:
-        self._output, self._offset_s = output, offset_s
+        self._output, self._offset_s, self._note = output, offset_s, note
+        self._last_dts = -1
         self._stream = output.add_stream_from_template(audio)
         self._packets = _packets(container, audio, note)
         self._pending = self._take()
@@ -137,7 +140,10 @@ class _Copied:
     def until(self, time_s: float) -> None:
         while self._pending is not None and (self._pending.pts or 0) * self._pending.time_base < time_s:
             self._pending.stream = self._stream
-            self._output.mux(self._pending)
+            try:
+                self._output.mux(self._pending)
+            except InvalidDataError:
+                self._note(_DAMAGED)
             self._pending = self._take()
 
     def _take(self) -> Packet[AudioStream] | None:
@@ -147,9 +153,13 @@ class _Copied:
                 continue
             shift = round(self._offset_s / packet.time_base)
             packet.pts -= shift
-            packet.dts = None if packet.dts is None else packet.dts - shift
-            if packet.pts >= 0:
+            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            if packet.pts < 0:
+                continue
+            if packet.dts > self._last_dts:
+                self._last_dts = packet.dts
                 return packet
+            self._note(_DAMAGED)
         return None
 
 
@@ -198,7 +208,7 @@ class _Converted:
             try:
                 frames = packet.decode()
             except FFmpegError:
-                self._note("some of the sound is damaged: there is silence in its place")
+                self._note(_DAMAGED)
                 continue
             for frame in frames:
                 found = frame.format.name, frame.layout.name, frame.sample_rate
