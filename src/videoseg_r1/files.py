@@ -6,6 +6,7 @@ they are written, which have a side name of their own (`models.weights.pull`, `t
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Generator
@@ -64,6 +65,16 @@ def side_folder(folder: Path) -> Generator[Path]:
         raise
     else:
         shutil.rmtree(side, ignore_errors=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a path that cannot become a folder, because it, or what should hold it, is a file. Raises OutputError."""
+    for path in (folder, *folder.parents):
+        if path.is_dir():
+            return
+        if os.path.lexists(path):
+            fix = "name a folder: it is made if need be, and files of fixed names are written into it"
+            raise OutputError("the output folder cannot be made", where=str(folder), why=f"{path} is a file, not a folder", fix=fix)
 
 
 @contextmanager

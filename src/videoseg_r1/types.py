@@ -44,6 +44,7 @@ class VideoInfo:
         rotation: counter-clockwise degrees that were applied to the stored pixels: 0, 90, 180 or 270.
         has_audio: whether an audio stream is there to be copied.
         frame_names: stems of the files of a frame folder, in order; empty for everything else.
+        pixel_aspect: width : height of a pixel, (1, 1) for square ones; rotation applied.
         notes: what a user should know: interlaced, HDR, transparency flattened.
         damaged_frames: numbers of the frames that are not as they were recorded, ascending; known once the video was decoded, and only
             where damage is accepted (`on_corrupt="keep-all"`).
@@ -61,9 +62,15 @@ class VideoInfo:
     rotation: int = 0
     has_audio: bool = False
     frame_names: tuple[str, ...] = ()
+    pixel_aspect: tuple[int, int] = (1, 1)
     notes: tuple[str, ...] = ()
     damaged_frames: tuple[int, ...] = ()
     background: str = "white"
+
+    @property
+    def shown_size(self) -> Size:
+        """(width, height) in square pixels: the stored height, and as wide as the pictures are meant to be shown."""
+        return max(1, round(self.width * self.pixel_aspect[0] / self.pixel_aspect[1])), self.height
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from helpers.results import result_of
-from videoseg_r1.errors import CorruptVideo, OutputError, ShapeMismatch, SourceNotFound
+from videoseg_r1.errors import CorruptVideo, InvalidDocument, OutputError, SourceNotFound
 from videoseg_r1.files import SIDE_PREFIX
 from videoseg_r1.masks import MaskSpool
 from videoseg_r1.output import save as export
@@ -189,7 +189,7 @@ class TestSources:
     def test_a_source_that_was_damaged_since(self, result: SegmentationResult, tmp_path: Path) -> None:
         path = tmp_path / "noise.mp4"
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with pytest.raises((CorruptVideo, ShapeMismatch), match="noise"):
+        with pytest.raises((CorruptVideo, InvalidDocument), match="noise"):
             save(result, tmp_path / "out", ["overlay", "json"])
         assert not (tmp_path / "out").exists()
 

@@ -19,6 +19,7 @@ import numpy as np
 import videoseg_r1
 from videoseg_r1.cli import main
 from videoseg_r1.lite.language.words import understand
+from videoseg_r1.output.typeset import lay_out
 from videoseg_r1.types import Frame
 from videoseg_r1.video import open_video, write_video
 
@@ -76,7 +77,8 @@ def query_walk(clip: Path, out: Path) -> list[tuple[str, str]]:
     def carries(value: Any) -> bool:
         return value == QUERY if isinstance(value, str) else QUERY in (getattr(value, "query", None), getattr(value, "text", None))
 
-    understand.cache_clear()  # what an earlier run understood would not be asked for again
+    for cached in (understand, lay_out):  # what an earlier run understood or drew would not be asked for again
+        cached.cache_clear()
     return walk(lambda: _run("segment", clip, out, QUERY), carries)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -63,17 +65,27 @@ def _about(  # pyright: ignore[reportUnusedFunction]  (typer calls it)
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the verb that the arguments name. Returns the exit code."""
+    """Run the verb that the arguments name. Returns the exit code.
+
+    A file whose name begins with a dash is taken as that file, where it is there and no option of two letters.
+    """
+    argv = [f"./{argument}" if _is_dashed_file(argument) else argument for argument in argv]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a locale without a character must not stop a run
             stream.reconfigure(errors="backslashreplace")
     try:
-        return app(args=list(argv) or ["--help"], prog_name="videoseg", standalone_mode=False) or 0
+        return app(args=argv or ["--help"], prog_name="videoseg", standalone_mode=False) or 0
     except typer.Abort:
         return INTERRUPTED
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f"see {context.command_path} --help" if context else "see videoseg --help"
+        dashed = next((argument for argument in argv if argument[:1] == "-" and Path(argument).suffix), None)
+        hint = f"a file whose name begins with a dash is written ./{dashed}; {hint}" if dashed else hint
         if "--keep-prefix" in argv:  # its name until 0.1
             hint = "write --on-corrupt keep-prefix"
         return usage_failed(error.format_message(), hint, as_json="--json" in argv)
+
+
+def _is_dashed_file(argument: str) -> bool:
+    return len(argument) > 2 and argument[0] == "-" != argument[1] and os.path.lexists(argument)

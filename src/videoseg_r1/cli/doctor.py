@@ -23,6 +23,14 @@ ENCODERS = ("libx264", "libvpx-vp9", "prores_ks")
 _GIB = 1 << 30
 
 
+class _PresetFound(TypedDict):
+    summary: str
+    memory_gib: float
+    models: list[str]
+    weights: list[str]
+    missing: list[str]
+
+
 class _Found(TypedDict):
     videoseg: str
     python: str
@@ -33,12 +41,12 @@ class _Found(TypedDict):
     gpu: str | None
     memory_gib: dict[str, float]
     free_disk_gib: dict[str, float]
-    presets: dict[str, dict[str, object]]
+    presets: dict[str, _PresetFound]
     problems: list[str]
 
 
 def doctor(_terminal: Terminal) -> Outcome:
-    """Show versions, codecs, memory, disk and models. Exit code 1 says that something is missing."""
+    """Show versions, codecs, memory, disk and models. Exit code 1 says that the default preset misses something."""
     found = _look()
     return Outcome({**found}, _text(found), exit_code=int(bool(found["problems"])))
 
@@ -120,28 +128,49 @@ def _weights(preset: Preset) -> tuple[list[str], list[VideosegError]]:
     return found, missing
 
 
-def _preset(preset: Preset) -> dict[str, object]:
+def _preset(preset: Preset) -> _PresetFound:
     found, missing = _weights(preset)
-    return {
-        "summary": preset.summary,
-        "memory_gib": preset.memory_gib,
-        "models": [f"{card.name} ({card.source}, {card.licence}): {card.role}" for card in _cards(preset)],
-        "weights": found,
-        "missing": [error.where for error in missing],
-    }
+    return _PresetFound(
+        summary=preset.summary,
+        memory_gib=preset.memory_gib,
+        models=[f"{card.name} ({card.source}, {card.licence}): {card.role}" for card in _cards(preset)],
+        weights=found,
+        missing=[error.where for error in missing],
+    )
 
 
 def _text(found: _Found) -> str:
+    from videoseg_r1.presets.table import DEFAULT_PRESET
+
     lines = [f"videoseg {found['videoseg']}, Python {found['python']}, {found['platform']}"]
     lines += [f"{name:<24}{version or 'missing'}" for name, version in found["packages"].items()]
     lines += [f"encoder {name:<16}{'there' if there else 'missing'}" for name, there in found["encoders"].items()]
     lines += [f"{'cores':<24}{found['cores']}", f"{'GPU':<24}{found['gpu'] or 'none'}"]
     lines += [f"memory {key:<17}{amount} GiB" for key, amount in found["memory_gib"].items()]
     lines += [f"disk free {amount:>8} GiB     {folder}" for folder, amount in found["free_disk_gib"].items()]
+    lines += ["", f"preset {DEFAULT_PRESET}, the default:", *_described(found["presets"][DEFAULT_PRESET])]
+    lines += ["", "other presets, to choose by --preset:"]
     for name, preset in found["presets"].items():
-        lines += [f"preset {name:<17}{preset['summary']}; {preset['memory_gib']} GiB"]
-        for key in ("models", "weights", "missing"):
-            values = preset[key]
-            lines += [f"{key:>22}  {value}" for value in (values if isinstance(values, list) else ())]
-    lines += [f"PROBLEM {problem}" for problem in found["problems"]] or ["nothing is missing"]
+        if name != DEFAULT_PRESET:
+            lines += [f"{name:<24}{preset['summary']}; {preset['memory_gib']} GiB; {_readiness(preset)}"]
+    lines += ["", *(f"PROBLEM {problem}" for problem in found["problems"]), *([] if found["problems"] else [_verdict(found["presets"])])]
     return "\n".join(lines)
+
+
+def _described(preset: _PresetFound) -> list[str]:
+    """A preset with its models, and where their weights are or should be."""
+    lines = [f"  {preset['summary']}; {preset['memory_gib']} GiB"]
+    parts = (("model", preset["models"]), ("weights", preset["weights"]), ("missing", preset["missing"]))
+    return lines + [f"{key:>22}  {value}" for key, values in parts for value in values]
+
+
+def _readiness(preset: _PresetFound) -> str:
+    missing = len(preset["missing"])
+    return f"its weights are not here ({missing} of {missing + len(preset['weights'])} missing)" if missing else "ready"
+
+
+def _verdict(presets: dict[str, _PresetFound]) -> str:
+    """The closing line where the default preset has all it needs."""
+    lacking = [name for name, preset in presets.items() if preset["missing"]]
+    rest = f"; these need weights that are not here: {', '.join(lacking)} (see `videoseg models list`)" if lacking else ""
+    return f"everything that the default preset needs is here{rest}"

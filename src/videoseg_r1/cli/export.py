@@ -18,7 +18,7 @@ from videoseg_r1.cli.terminal import Outcome, Terminal
 def export(
     terminal: Terminal,
     *,
-    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A folder with result.json, and masks.json or masks/.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of a run: result.json, and masks.json or masks/.")],
     to: Annotated[str, typer.Option("--to", help="What to write, by commas: " + FORMATS_HELP)],
     video: Annotated[Path | None, typer.Option("--video", metavar="FILE", help="Where the video is now, if it was moved.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.  [default: RUN_DIR]")] = None,
@@ -32,17 +32,21 @@ def export(
 
     Example: videoseg export out --to matte,cutout
     """
-    names, folder = formats_of(to), out or run
-    check_outputs(folder, names, overwrite=overwrite)
+    from videoseg_r1.output.reload import read_run, run_folder
+    from videoseg_r1.output.trace import check_same_video
 
-    from videoseg_r1.output.reload import read_run
-
-    result = read_run(run, video)
+    root = run_folder(run)
+    names, folder = formats_of(to), out or root
+    check_outputs(folder, names, overwrite=overwrite, source=video)
+    result = read_run(root, video)
     color = background or result.info.background
     with ExitStack() as stack:
+        source = None
         if video is not None:
-            source = stack.enter_context(opened(video, on_corrupt="keep-all", background=color))
+            source = stack.enter_context(opened(video, on_corrupt=result.on_corrupt, background=color))
+            unknown = check_same_video(result.trace.video, source)
+            result = replace(result, notes=(*result.notes, unknown)) if unknown else result
         else:
-            source, result = None, replace(result, info=replace(result.info, background=color))
+            result = replace(result, info=replace(result.info, background=color))
         progress = stack.enter_context(terminal.progress())
         return saved(result, folder, names, overwrite=overwrite, progress=progress, video=source)

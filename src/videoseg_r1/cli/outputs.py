@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videoseg_r1.cli.terminal import Outcome
 from videoseg_r1.errors import OutputExists
-from videoseg_r1.files import output_errors
+from videoseg_r1.files import check_folder, output_errors
 
 if TYPE_CHECKING:
     from videoseg_r1.output.result import SegmentationResult
@@ -26,14 +27,15 @@ def formats_of(text: str) -> list[str]:
     return [name for name in (part.strip() for part in text.split(",")) if name]
 
 
-def check_outputs(folder: Path, formats: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse, before any work, what `output.save` would refuse after it.
+def check_outputs(folder: Path, formats: Sequence[str], *, overwrite: bool, source: Path | None) -> None:
+    """Refuse, before any work, what `output.save` would refuse after it; `source` is the video, which no output may replace.
 
-    Raises: UnknownName, UsageError: no such format, or none. OutputExists. OutputError: the folder cannot be written, or the disk is full.
+    Raises: UnknownName, UsageError: no such format, or none; an output would meet the source. OutputExists. OutputError: the folder cannot
+        be written, or the disk is full.
     """
     from videoseg_r1.output import save
 
-    save.checked_exports(folder, formats, overwrite=overwrite)
+    save.checked_exports(folder, formats, overwrite=overwrite, source=source)
     check_writable(folder)
 
 
@@ -46,6 +48,7 @@ def check_new(folder: Path) -> None:
 
 def check_writable(folder: Path) -> None:
     """Refuse a folder that cannot be made or written, by writing a little to where it will be. Raises OutputError."""
+    check_folder(folder)
     place = existing_part(folder)
     with output_errors("nothing can be written here", place), tempfile.TemporaryFile(dir=place) as file:
         file.write(_PROBE)
@@ -64,8 +67,10 @@ def saved(
     from videoseg_r1.output.save import save
 
     progress("save", 0, 1)
-    outputs = {name: str(path) for name, path in save(result, folder, formats, overwrite=overwrite, video=video).items()}
+    files = save(result, folder, formats, overwrite=overwrite, video=video)
     progress("save", 1, 1)
+    outputs = {name: str(path) for name, path in files.items()}
+    result = replace(result, notes=tuple(dict.fromkeys((*result.notes, *files.notes))))
     failed = result.reasoning is not None and result.reasoning.failed
     return Outcome({**result.to_dict(), "outputs": outputs}, _summary(result, outputs), exit_code=int(failed))
 

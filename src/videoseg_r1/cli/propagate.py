@@ -52,7 +52,7 @@ def propagate(
     if not given:
         raise InvalidPrompt("there is nothing to propagate", fix="give --mask FILE, --box X1,Y1,X2,Y2 or --point X,Y")
     names = formats_of(formats)
-    check_outputs(out, names, overwrite=overwrite)
+    check_outputs(out, names, overwrite=overwrite, source=video)
     from videoseg_r1.presets.table import load
 
     segmenter = load(preset, device=device, propagator=propagator)

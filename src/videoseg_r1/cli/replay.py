@@ -40,7 +40,7 @@ def replay(
     Example: videoseg replay out/trace.json race.mp4 -o again
     """
     names = formats_of(formats)
-    check_outputs(out, names, overwrite=overwrite)
+    check_outputs(out, names, overwrite=overwrite, source=video)
 
     from videoseg_r1.config import Extensions
     from videoseg_r1.documents import build

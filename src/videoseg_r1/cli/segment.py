@@ -75,7 +75,7 @@ def segment(
             "there is nothing to look for", fix='say it after the video, e.g. "the dog on the left", or give --mask or --box'
         )
     names = formats_of(formats)
-    check_outputs(out, names, overwrite=overwrite)
+    check_outputs(out, names, overwrite=overwrite, source=video)
 
     from videoseg_r1.presets.table import load
     from videoseg_r1.prompts import clean_query

@@ -7,6 +7,7 @@ reading (`SegmentationResult.to_dict`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from videoseg_r1.masks import resize_mask
 from videoseg_r1.output.page import INK, LINE, MUTED, WHITE, Block, measure, stack, wrap
 from videoseg_r1.output.render import Color, color_of, overlay
+from videoseg_r1.output.typeset import unreadable
 from videoseg_r1.types import Cue, Point, RgbImage, Round
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ _NUM_THUMBNAILS = 6
 _MAX_TRACKS = 8
 _STAGES = ("load", "sample", "reason", "seed", "propagate", "check")
 _MAX_ROUNDS, _MAX_VOTES = 4, 5
+_MAX_LETTERS = 4000
+"""More than the card shows of any text."""
 _AMBER: Color = (255, 190, 46)
 _DARK_AMBER: Color = (214, 138, 0)
 _GREEN: Color = (22, 163, 74)
@@ -46,10 +50,17 @@ def card_picture(rgb: RgbImage) -> RgbImage:
     return rgb if share == 1 else np.asarray(Image.fromarray(rgb).resize(_size((width, height), share), Image.Resampling.LANCZOS))
 
 
+def unreadable_parts(result: SegmentationResult) -> tuple[str, ...]:
+    """Return in words what the query, the reasoning and the file name hold that no font here can draw; the card has it in brackets."""
+    texts = result.query, result.reasoning and result.reasoning.text, result.trace.video.name
+    return unreadable(" ".join(text[:_MAX_LETTERS] for text in texts if text))
+
+
 def draw_card(result: SegmentationResult, frames: Mapping[int, RgbImage]) -> Image.Image:
     """Return the card as an RGB picture, 1600 pixels wide.
 
-    `frames` maps the indices of `card_frames` to those frames, (H, W, 3) uint8, in any size of the video's proportions.
+    `frames` maps the indices of `card_frames` to those frames, (H, W, 3) uint8, in any size of the video's proportions. Pictures are
+    stretched to square pixels where the video has others.
     """
     target = frames[_large_frame(result)]
     return stack([_header(result), _evidence(result, target), _timeline(result), _key_frames(result, frames), _footer(result)])
@@ -85,8 +96,8 @@ def _header(result: SegmentationResult) -> Block:
     y = 52 + 58 * len(title) + 16
     block = Block(_WIDTH, y + 60)
     block.lines((_MARGIN, 52), title, 46, 58)
-    size = f"{result.size[0]} x {result.size[1]}"
-    facts = [size, _counted(result.num_frames, "frame"), _seconds(result.times[-1])]
+    size, shown = (f"{width} x {height}" for width, height in (result.size, _shown(result)))
+    facts = [size if shown == size else f"{size}, shown as {shown}", _counted(result.num_frames, "frame"), _seconds(result.times[-1])]
     words, color = _verdict(result)
     chip = measure(words, 22) + 44
     name = wrap(result.trace.video.name, 22, _INNER - chip - 420, max_lines=1)[0]
@@ -105,7 +116,8 @@ def _verdict(result: SegmentationResult) -> tuple[str, Color]:
 
 def _evidence(result: SegmentationResult, rgb: RgbImage) -> Block:
     """The target frame with everything that was marked on it; beside it the thinking and the figures."""
-    size = _size(result.size, min(_LARGE[0] / result.size[0], _LARGE[1] / result.size[1]))
+    shown = _shown(result)
+    size = _size(shown, min(_LARGE[0] / shown[0], _LARGE[1] / shown[1]))
     left = _MARGIN + size[0] + 48
     words = Block(_RIGHT - left, 2600)
     words_height = _write_words(words, result, _RIGHT - left)
@@ -117,7 +129,7 @@ def _evidence(result: SegmentationResult, rgb: RgbImage) -> Block:
         for number, cue in enumerate(result.reasoning.cues, start=1):
             # a cue that led to no mask has no track, and then numbers no longer agree
             color = color_of(number) if len(result.reasoning.cues) == len(result.tracks) else INK
-            _draw_cue(block, cue, size[0] / result.size[0], color)
+            _draw_cue(block, cue, (size[0] / result.size[0], size[1] / result.size[1]), color)
     name = "Target frame" if result.keyframes else "Frame"
     block.text((_MARGIN, size[1] + 16), f"{name} {index}  ·  {_seconds(result.times[index])}", 20)
     if result.reasoning is not None and result.reasoning.cues:
@@ -160,7 +172,8 @@ def _key_frames(result: SegmentationResult, frames: Mapping[int, RgbImage]) -> B
     gap = 16
     num_cells = max(4, len(_thumbnails(result)))
     cell = (_INNER - gap * (num_cells - 1)) // num_cells
-    width, height = _size(result.size, min(cell / result.size[0], 300 / result.size[1]))
+    shown = _shown(result)
+    width, height = _size(shown, min(cell / shown[0], 300 / shown[1]))
     block = _section("Key frames" if result.keyframes else "Frames", 84 + height + 64)
     for k, index in enumerate(_thumbnails(result)):
         x = _MARGIN + k * (cell + gap)
@@ -178,6 +191,8 @@ def _footer(result: SegmentationResult) -> Block:
     block.box((_MARGIN, 0, _RIGHT, 1), fill=LINE)
     facts = [f"videoseg-r1 {result.trace.version}", f"preset {result.trace.preset}", f"seed {result.trace.seed}"]
     block.text((_MARGIN, 26), _joined(facts), 18, MUTED)
+    if unreadable_parts(result):
+        block.text((_RIGHT, 26), "What stands in brackets no font here can draw; result.json has the text.", 18, MUTED, "ra")
     return block
 
 
@@ -234,12 +249,14 @@ def _draw_bar(block: Block, at: tuple[float, float], width: float, share: float,
     block.box((x, y, x + max(10.0, width * min(1.0, share)), y + 10), fill=color, radius=5)
 
 
-def _draw_cue(block: Block, cue: Cue, share: float, color: Color) -> None:
+def _draw_cue(block: Block, cue: Cue, share: tuple[float, float], color: Color) -> None:
+    across, down = share
+
     def at(point: Point) -> tuple[float, float]:
-        return _MARGIN + (point.x + 0.5) * share, (point.y + 0.5) * share
+        return _MARGIN + (point.x + 0.5) * across, (point.y + 0.5) * down
 
     if cue.box is not None:
-        x1, y1, x2, y2 = (cue.box.x1 * share, cue.box.y1 * share, cue.box.x2 * share, cue.box.y2 * share)
+        x1, y1, x2, y2 = (cue.box.x1 * across, cue.box.y1 * down, cue.box.x2 * across, cue.box.y2 * down)
         block.box((_MARGIN + x1 - 1.5, y1 - 1.5, _MARGIN + x2 + 1.5, y2 + 1.5), outline=WHITE, line=5, radius=4)
         block.box((_MARGIN + x1, y1, _MARGIN + x2, y2), outline=color, line=3, radius=3)
     for point in cue.points:
@@ -313,6 +330,11 @@ def _draw_presence(block: Block, track: Track, num_frames: int, span: tuple[floa
 def _with_masks(result: SegmentationResult, rgb: RgbImage, index: int) -> RgbImage:
     masks = resize_mask(result.masks(index), (rgb.shape[1], rgb.shape[0]))
     return overlay(rgb, masks, [track.object_id for track in result.tracks])
+
+
+def _shown(result: SegmentationResult) -> tuple[int, int]:
+    """(width, height) of a frame in square pixels."""
+    return replace(result.info, width=result.size[0], height=result.size[1]).shown_size
 
 
 def _size(size: tuple[int, int], share: float) -> tuple[int, int]:

@@ -1,24 +1,21 @@
-"""A small page layout: blocks with smooth shapes, and text with a fallback for letters that the font lacks.
+"""A small page layout: blocks with smooth shapes, and text of any script, broken into lines.
 
-Positions and sizes are page pixels; blocks are kept at twice that size and halved at the end, which smooths every edge. Text uses
-Pillow's own font, and a font of the system where that one lacks a letter. What no font has is drawn without its accent, or as "?".
+Positions and sizes are page pixels; blocks are kept at twice that size and halved at the end, which smooths every edge. Not here: a single
+line of text (`typeset`).
 """
 
 from __future__ import annotations
 
-import functools
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import TypeAlias, cast
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from videoseg_r1.output.render import Color
+from videoseg_r1.output.typeset import JOINERS, clusters, direction_of, lay_out
 from videoseg_r1.types import RgbImage
-
-Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 INK: Color = (22, 25, 31)
 MUTED: Color = (104, 111, 124)
@@ -28,8 +25,6 @@ WHITE: Color = (255, 255, 255)
 _SCALE = 2
 _MAX_LETTERS = 400
 """More than any line of the page holds."""
-_NOT_A_LETTER = "\uffff"
-_SYSTEM_FONTS = ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "arial.ttf", "Arial Unicode.ttf", "msyh.ttc")
 
 
 class Block:
@@ -40,15 +35,14 @@ class Block:
         self._draw = ImageDraw.Draw(self.image)
 
     def text(self, at: tuple[float, float], text: str, size: int, color: Color = INK, anchor: str = "la") -> None:
-        """Write one line; `anchor` is Pillow's: l, m, r across and a, m, s down."""
-        font = _font_for(text, size)
-        self._draw.text(_scaled(*at), _drawable(text, font), color, font, anchor)
+        """Write one line; `anchor` is Pillow's: l, m, r across and a, m down."""
+        lay_out(text, size * _SCALE).draw(self.image, _scaled(*at), size * _SCALE, color, anchor)
 
     def lines(self, at: tuple[float, float], lines: Sequence[str], size: int, leading: int) -> None:
-        """Write lines in one font, `leading` apart."""
-        font = _font_for(" ".join(lines), size)
+        """Write the lines of one text, `leading` apart; all have its direction."""
+        base = direction_of(" ".join(lines))
         for k, line in enumerate(lines):
-            self._draw.text(_scaled(at[0], at[1] + k * leading), _drawable(line, font), INK, font)
+            lay_out(line, size * _SCALE, base).draw(self.image, _scaled(at[0], at[1] + k * leading), size * _SCALE, INK, "la")
 
     def box(
         self,
@@ -91,32 +85,32 @@ def stack(blocks: Sequence[Block]) -> Image.Image:
 
 def measure(text: str, size: int) -> float:
     """Return how wide one line is."""
-    font = _font_for(text, size)
-    return font.getlength(_drawable(text, font)) / _SCALE
+    return lay_out(text, size * _SCALE).width / _SCALE
 
 
 def wrap(text: str, size: int, width: float, max_lines: int) -> list[str]:
     """Return the text in lines that fit `width`, at least one; the last of `max_lines` ends in "..." if something is left over.
 
-    Blanks of all kinds and control characters separate words; words that are too long are broken.
+    Blanks of all kinds and control characters separate words; Chinese characters and kana may part anywhere, other words only where they
+    are too long for a line.
     """
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text[: _MAX_LETTERS * max_lines]).split())
-    font = _font_for(clean, size)
+    clean = " ".join("".join(c if c.isprintable() or c in JOINERS else " " for c in text[: _MAX_LETTERS * max_lines]).split())
 
     def fits(line: str) -> bool:
-        return font.getlength(_drawable(line, font)) <= width * _SCALE
+        return lay_out(line, size * _SCALE).width <= width * _SCALE
 
     lines, line = list[str](), ""
-    for word in clean.split(" "):
-        longer = f"{line} {word}" if line else word
-        if fits(longer):
-            line = longer
+    for word in _words(clean):
+        if fits(line + word):
+            line += word
             continue
         lines += [line] if line else []
-        line = word
-        while not fits(line) and len(line) > 1 and len(lines) <= max_lines:
-            cut = max(1, bisect_left(range(1, min(len(line), _MAX_LETTERS)), True, key=lambda n, word=line: not fits(word[:n])))
-            lines, line = [*lines, line[:cut]], line[cut:]
+        line = word.lstrip(" ")
+        while not fits(line) and len(parts := clusters(line)) > 1 and len(lines) <= max_lines:
+            cut = max(
+                1, bisect_left(range(1, min(len(parts), _MAX_LETTERS)), True, key=lambda n, parts=parts: not fits("".join(parts[:n])))
+            )
+            lines, line = [*lines, "".join(parts[:cut])], "".join(parts[cut:])
         if len(lines) > max_lines:
             break
     lines.append(line)
@@ -124,50 +118,29 @@ def wrap(text: str, size: int, width: float, max_lines: int) -> list[str]:
         return lines
     last = lines[:max_lines][-1]
     while last and not fits(f"{last} ..."):
-        last = last[:-1]
+        last = "".join(clusters(last)[:-1])
     return [*lines[: max_lines - 1], f"{last} ..."]
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yield what stays on one line, with the blank before it."""
+    for place, word in enumerate(text.split(" ")):
+        part = " " if place else ""
+        for cluster in clusters(word):
+            if _parts_anywhere(cluster) and part.strip():
+                yield part
+                part = ""
+            part += cluster
+            if _parts_anywhere(cluster):
+                yield part
+                part = ""
+        if part:
+            yield part
+
+
+def _parts_anywhere(cluster: str) -> bool:
+    return unicodedata.east_asian_width(cluster[0]) == "W" and unicodedata.category(cluster[0]) == "Lo"
 
 
 def _scaled(x: float, y: float) -> tuple[float, float]:
     return x * _SCALE, y * _SCALE
-
-
-def _font_for(text: str, size: int) -> Font:
-    """The first font that has every letter, else the one that lacks the fewest."""
-    fonts = _fonts(size)
-    letters = frozenset(text)
-    return min(fonts, key=lambda font: len(_lacking(font, letters)))
-
-
-@functools.lru_cache(maxsize=32)
-def _fonts(size: int) -> tuple[Font, ...]:
-    found = [ImageFont.load_default(size * _SCALE)]
-    for name in _SYSTEM_FONTS:
-        try:
-            found.append(ImageFont.truetype(name, size * _SCALE))
-        except OSError:
-            continue
-    return tuple(found)
-
-
-@functools.lru_cache(maxsize=256)
-def _lacking(font: Font, letters: frozenset[str]) -> frozenset[str]:
-    """The letters that the font draws as its box for unknown ones, or cannot be given at all: halves of surrogate pairs."""
-    unknown = _shape(font, _NOT_A_LETTER)
-    return frozenset(c for c in letters if "\ud800" <= c <= "\udfff" or (not c.isspace() and _shape(font, c) == unknown))
-
-
-def _shape(font: Font, letter: str) -> bytes:
-    return bytes(cast("bytes", font.getmask(letter)))
-
-
-def _drawable(text: str, font: Font) -> str:
-    lacking = _lacking(font, frozenset(text))
-    if not lacking:
-        return text
-    return "".join(_plainer(c, font) if c in lacking else c for c in text)
-
-
-def _plainer(letter: str, font: Font) -> str:
-    base = unicodedata.normalize("NFKD", letter)[0]
-    return "?" if base == letter or _lacking(font, frozenset(base)) else base

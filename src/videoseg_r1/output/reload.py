@@ -13,13 +13,15 @@ from typing import TypedDict
 import numpy as np
 
 from videoseg_r1.documents import build, check_schema, read_json
-from videoseg_r1.errors import InvalidDocument, ShapeMismatch, SourceNotFound
+from videoseg_r1.errors import InvalidDocument, ShapeMismatch, SourceNotFound, UsageError
 from videoseg_r1.masks import MAX_PIXELS, VOID, MaskSpool, Rle, decode, read_mask, union_of
 from videoseg_r1.output.result import RESULT_SCHEMA, SegmentationResult, Track
 from videoseg_r1.output.save import EXPORTS, MASKS_SCHEMA
 from videoseg_r1.output.trace import TRACE_SCHEMA, Trace
 from videoseg_r1.types import BoolMask, VideoInfo
 from videoseg_r1.video.folder import natural_key
+
+_RESULT_JSON = EXPORTS["json"].file_name
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,19 @@ def load_masks(path: str | Path) -> SavedMasks:
     return _from_folder(Path(path)) if Path(path).is_dir() else _from_json(Path(path))
 
 
+def run_folder(path: Path) -> Path:
+    """Return the folder of a saved run, given that folder or what `save` wrote into it: result.json, trace.json, masks/.
+
+    Raises: UsageError: it is another file.
+    """
+    if path.name in {export.file_name for export in EXPORTS.values()} and (path.is_file() or (path.parent / _RESULT_JSON).is_file()):
+        return path.parent
+    if path.is_file():
+        fix = f"give the folder that holds {_RESULT_JSON}; the video is named by --video"
+        raise UsageError("this is no saved run", where=str(path), why="it is a file", fix=fix)
+    return path
+
+
 def read_run(folder: str | Path, video: str | Path | None = None) -> SegmentationResult:
     """Return the result that was saved with the formats "json" and "rle" (or "png", which keeps neither overlaps nor confidence).
 
@@ -81,7 +96,7 @@ def read_run(folder: str | Path, video: str | Path | None = None) -> Segmentatio
     Raises: SourceNotFound, InvalidDocument: a file is missing, damaged, or does not belong to the others.
     """
     root = Path(folder)
-    where = str(root / EXPORTS["json"].file_name)
+    where = str(root / _RESULT_JSON)
     document = check_schema(read_json(where), RESULT_SCHEMA, where)
     trace = Trace.from_dict(document | {"schema": TRACE_SCHEMA}, where)
     rest = build(_SavedResult, document, where)
@@ -91,6 +106,8 @@ def read_run(folder: str | Path, video: str | Path | None = None) -> Segmentatio
         why = f"{masks.num_frames} frames of {masks.size} in the masks, {trace.video.num_frames} of {trace.video.size} in {where}"
         raise InvalidDocument("the files of this run do not belong together", where=str(root), why=why)
     info = rest.info
+    if min(info.pixel_aspect) < 1:
+        raise InvalidDocument("no pixel has this shape", where=f"{where}: info.pixel_aspect", why=f"it is {list(info.pixel_aspect)}")
     there = os.path.exists(info.source)  # noqa: PTH110 - Path.exists raises where a name is too long
     return SegmentationResult(
         info=info,

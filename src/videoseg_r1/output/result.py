@@ -22,7 +22,8 @@ from videoseg_r1.types import BoolMask, Box, KeyframePick, Reasoning, VideoInfo
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from videoseg_r1.video import Video
+    from videoseg_r1.output.save import SavedFiles
+    from videoseg_r1.video import OnCorrupt, Video
 
 RESULT_SCHEMA = "videoseg-result/1"
 
@@ -89,7 +90,8 @@ class SegmentationResult:
         trace: what `videoseg replay` needs.
         timings_s: seconds per stage.
         source: path or (T, H, W, 3) array to open the video again, None when it cannot be.
-        notes: degraded operation of the models: steps taken when memory ran out, another device, frames computed twice.
+        notes: degraded operation of the models: steps taken when memory ran out, another device, frames computed twice; in documents
+            that are saved also what is to be said of the outputs.
     """
 
     info: VideoInfo
@@ -141,13 +143,16 @@ class SegmentationResult:
         }
         return to_plain(document)
 
-    def save(
-        self, folder: str | Path, formats: Sequence[str] = ("overlay", "png", "rle", "json"), overwrite: bool = False
-    ) -> dict[str, Path]:
-        """Write the result into a folder; see `output.save`. Returns format -> path."""
+    def save(self, folder: str | Path, formats: Sequence[str] = ("overlay", "png", "rle", "json"), overwrite: bool = False) -> SavedFiles:
+        """Write the result into a folder; see `output.save`. Returns format -> path, with notes on what was written."""
         from videoseg_r1.output.save import save
 
         return save(self, folder, formats, overwrite=overwrite)
+
+    @property
+    def on_corrupt(self) -> OnCorrupt:
+        """How the same frames are read from the video again, where it is damaged."""
+        return "keep-all" if self.info.damaged_frames else "keep-prefix"
 
     def reopen(self) -> Video:
         """Return the video, opened anew; close it after use. Raises SourceNotFound: it was a stream, or is not where it was."""
@@ -165,7 +170,7 @@ class SegmentationResult:
             max_duration_s=max(default.max_duration_s, 2 * self.times[-1]),
             max_frames=max(default.max_frames, self.num_frames),
         )
-        return open_video(self.source, limits=limits, on_corrupt="keep-all", background=self.info.background)
+        return open_video(self.source, limits=limits, on_corrupt=self.on_corrupt, background=self.info.background)
 
     def _summary(self, track: Track) -> dict[str, object]:
         shown = [i for i in range(self.num_frames) if track.present(i)]

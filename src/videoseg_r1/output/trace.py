@@ -13,18 +13,32 @@ from typing import Any
 from videoseg_r1.documents import at, build, check_schema, read_json, to_json, to_plain
 from videoseg_r1.errors import InvalidDocument
 from videoseg_r1.masks import Rle, check_rle
-from videoseg_r1.types import Anchor, KeyframePick, Reasoning, TrackEvent
+from videoseg_r1.output.fingerprint import Fingerprint
+from videoseg_r1.types import Anchor, KeyframePick, Reasoning, Size, TrackEvent
+from videoseg_r1.video import Video
 
 TRACE_SCHEMA = "videoseg-trace/1"
 
 
 @dataclass(frozen=True, slots=True)
 class TracedVideo:
-    """Which video a trace belongs to: its file name without folders, decoded frames, and (width, height)."""
+    """Which video a trace belongs to.
+
+    Attributes:
+        name: its file name without folders.
+        num_frames: decoded frames.
+        size: (width, height).
+        fingerprint: text of a `Fingerprint`; "" in documents of versions that had none.
+    """
 
     name: str
     num_frames: int
     size: tuple[int, int]
+    fingerprint: str = ""
+
+    def fingerprinted(self) -> Fingerprint:
+        """Return the fingerprint. Raises InvalidDocument: the text is none of such a video."""
+        return Fingerprint.parse(self.fingerprint, self.num_frames, self.size, self.name)
 
 
 @dataclass(frozen=True)
@@ -89,10 +103,41 @@ class Trace:
         return cls.from_dict(read_json(path), str(path))
 
 
+def check_same_video(made_from: TracedVideo, video: Video) -> str:
+    """Refuse another video than the one that was segmented. Returns what could not be compared, "" for nothing.
+
+    Raises: InvalidDocument: it differs in length or size, or in the picture of a frame.
+    """
+    found = video.num_frames, (video.info.width, video.info.height)
+    if found != (made_from.num_frames, made_from.size):
+        raise another_video(made_from, video, f"it has {_described(*found)}")
+    known = made_from.fingerprinted()
+    if not known.blocks:
+        return "the run was saved without a fingerprint of its video: only length and size were compared"
+    index = known.differing(video)
+    if index is not None:
+        raise another_video(made_from, video, f"its frame {index} shows another picture")
+    return ""
+
+
+def another_video(made_from: TracedVideo, video: Video, why: str) -> InvalidDocument:
+    """Return the error for a video that is not the one that was segmented; `why` says how it differs."""
+    segmented = f"{made_from.name} was segmented, with {_described(made_from.num_frames, made_from.size)}"
+    fix = "give the video that the run was made from, or segment this one"
+    return InvalidDocument(
+        "this is another video than the one that was segmented", where=video.info.source, why=f"{segmented}; {why}", fix=fix
+    )
+
+
+def _described(num_frames: int, size: Size) -> str:
+    return f"{num_frames} frames of {size[0]} x {size[1]}"
+
+
 def _check_video(video: TracedVideo, root: str) -> None:
     if video.num_frames < 1 or min(video.size) < 1:
         why = f"{video.num_frames} frames of {video.size[0]} x {video.size[1]}"
         raise InvalidDocument("no video has this size", where=at(root, "video"), why=why)
+    Fingerprint.parse(video.fingerprint, video.num_frames, video.size, at(root, "video.fingerprint"))
 
 
 def _check_keyframes(pick: KeyframePick | None, num_frames: int, root: str) -> None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from videoseg_r1._version import __version__
 from videoseg_r1.config import Limits
-from videoseg_r1.documents import to_plain
-from videoseg_r1.errors import InvalidDocument
 from videoseg_r1.masks import decode, encode
+from videoseg_r1.output.fingerprint import WitnessedVideo
 from videoseg_r1.output.result import SegmentationResult, Track
 from videoseg_r1.output.trace import Trace, TracedVideo
 from videoseg_r1.pipeline.carried import Carried, CarriedMasks
+from videoseg_r1.pipeline.check_trace import check_trace
 from videoseg_r1.pipeline.corrections import Asked, asked_after_check, asked_in_key_segment, corrections
 from videoseg_r1.pipeline.seed_input import SeedInput, seeds_of
 from videoseg_r1.pipeline.steps import Steps
@@ -174,14 +174,15 @@ class VideoSegmenter:
         """
         steps = Steps(on_progress)
         with self._open(source) as video:
-            self._check_trace(trace, video)
+            unknown = check_trace(trace, video, self.preset, self.stages.settings)
             best, in_key_segment, after_check = _anchors(trace, "follow"), _anchors(trace, "split"), _anchors(trace, "check")
             known = _Understood(trace.keyframes, trace.reasoning, best) if trace.keyframes and trace.reasoning else None
             given = {index: np.stack([decode(rle) for rle in masks]) for index, masks in trace.seed_masks.items()}
             seeds = given or self._seed(video, known, steps)
             carried, _ = self._carry(video, seeds, [lambda _seeds, _carried: in_key_segment, lambda _seeds, _carried: after_check], steps)
             request = _Request(source, trace.query, trace.seed, given)
-            return self._result(video, request, known, trace.anchors, carried, steps)
+            result = self._result(video, request, known, trace.anchors, carried, steps)
+            return replace(result, notes=(*result.notes, unknown)) if unknown else result
 
     # ---- the stages, in the order of the paper ----
 
@@ -247,7 +248,13 @@ class VideoSegmenter:
     # ---- what surrounds them ----
 
     def _result(
-        self, video: Video, request: _Request, found: _Understood | None, anchors: tuple[Anchor, ...], carried: Carried, steps: Steps
+        self,
+        video: WitnessedVideo,
+        request: _Request,
+        found: _Understood | None,
+        anchors: tuple[Anchor, ...],
+        carried: Carried,
+        steps: Steps,
     ) -> SegmentationResult:
         size = video.info.width, video.info.height
         trace = Trace(
@@ -255,7 +262,7 @@ class VideoSegmenter:
             query=request.query,
             preset=self.preset,
             seed=request.seed,
-            video=TracedVideo(video.path.name if video.path else video.info.source, video.num_frames, size),
+            video=TracedVideo(video.path.name if video.path else video.info.source, video.num_frames, size, str(video.fingerprint())),
             keyframes=found.keyframes if found else None,
             reasoning=found.reasoning if found else None,
             seed_masks={index: tuple(encode(mask) for mask in masks) for index, masks in request.seed_input.items()},
@@ -285,28 +292,13 @@ class VideoSegmenter:
                 self._loaded[name] = make()
             return self._loaded[name]
 
-    def _open(self, source: Source) -> Video:
-        return open_video(source, limits=self.limits, on_corrupt=self.on_corrupt)
+    def _open(self, source: Source) -> WitnessedVideo:
+        return WitnessedVideo(open_video(source, limits=self.limits, on_corrupt=self.on_corrupt))
 
     def _notes(self, reasoner: Reasoner | None) -> tuple[str, ...]:
         """Return what the models that were loaded gave up so far, each once; it stays given up for later videos."""
         noting = [stage for stage in (reasoner, *self._loaded.values()) if isinstance(stage, HasNotes)]
         return tuple(dict.fromkeys(note for stage in noting for note in stage.notes))
-
-    def _check_trace(self, trace: Trace, video: Video) -> None:
-        here = TracedVideo(trace.video.name, video.num_frames, (video.info.width, video.info.height))
-        for name, written, found in (
-            ("video", trace.video, here),
-            ("preset", trace.preset, self.preset),
-            ("settings", to_plain(trace.settings), to_plain(self.stages.settings)),
-        ):
-            if written != found:
-                raise InvalidDocument(
-                    f"the trace was made with another {name}",
-                    where=trace.video.name,
-                    why=f"it says {written}, here it is {found}",
-                    fix="replay it with the video, preset and version it was made with",
-                )
 
 
 def _anchors(trace: Trace, why: AnchorReason) -> tuple[Anchor, ...]:

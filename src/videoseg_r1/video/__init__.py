@@ -1,6 +1,6 @@
 """Read and write videos: files, folders of frames, photos, animations, arrays and iterators. The only part that uses PyAV.
 
-Not here: live streams, network addresses, sound (it is copied, never decoded), tone mapping, deinterlacing.
+Not here: live streams, network addresses, sound for itself (that of a source is carried over), tone mapping, deinterlacing.
 """
 
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, Video

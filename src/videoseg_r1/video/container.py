@@ -24,6 +24,7 @@ from videoseg_r1.video.sniff import Container
 from videoseg_r1.video.truncation import is_cut_short
 
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+_MAX_PIXEL_ASPECT = 100
 
 
 def open_container(path: Path, kind: Container, limits: Limits) -> InputContainer:
@@ -60,12 +61,25 @@ def picture_notes(picture: VideoFrame, stream: VideoStream) -> tuple[str, ...]:
         notes.append("interlaced: moving edges are combed, the fields are not separated")
     if picture.color_trc in _HDR_TRANSFERS:
         notes.append(f"HDR ({_HDR_TRANSFERS[picture.color_trc]}): colours look washed out, they are not tone-mapped")
-    aspect = stream.sample_aspect_ratio
-    if aspect and aspect != 1:
-        notes.append(f"pixels are not square ({aspect.numerator}:{aspect.denominator}); they are kept as stored")
+    aspect = pixel_aspect(stream, picture.rotation)
+    if aspect != (1, 1):
+        drawn = "videos and pictures that are written show them as they are meant; masks, boxes and points count stored pixels"
+        notes.append(f"pixels are not square ({aspect[0]}:{aspect[1]}): {drawn}")
     if picture.rotation % 90:
         notes.append(f"a rotation by {picture.rotation} degrees is rounded to a quarter turn")
     return tuple(notes)
+
+
+def pixel_aspect(stream: VideoStream, rotation: int) -> tuple[int, int]:
+    """Return width : height of a pixel once the picture is turned by `rotation` degrees; (1, 1) where nothing sensible is said.
+
+    The container is asked first, then the coded stream: MPEG-2 and transport streams say it in the latter alone.
+    """
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    if not aspect or not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
+        return 1, 1
+    turned = round(rotation / 90) % 2
+    return (aspect.denominator, aspect.numerator) if turned else (aspect.numerator, aspect.denominator)
 
 
 def reason_of(error: Exception) -> str:

@@ -28,7 +28,7 @@ from videoseg_r1.types import Frame, RgbImage, VideoInfo
 from videoseg_r1.video.background import Color, color_name, flattened_note
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
 from videoseg_r1.video.checksums import damaged_ranges
-from videoseg_r1.video.container import open_container, picture_notes
+from videoseg_r1.video.container import open_container, picture_notes, pixel_aspect
 from videoseg_r1.video.decoded import Damage, DecodedVideo
 from videoseg_r1.video.decoder import Care, Pictures
 from videoseg_r1.video.header import Header, clocked, read_header, video_stream
@@ -78,7 +78,8 @@ class FileVideo(DecodedVideo):
     def _meet(self, picture: VideoFrame, stream: VideoStream) -> None:
         """Take over what only the first picture tells."""
         check_size(picture.width, picture.height, self._limits, str(self._path))
-        self._info = _info(self._path, self._header, picture, self._header.notes + picture_notes(picture, stream), self._background)
+        info = _info(self._path, self._header, picture, self._header.notes + picture_notes(picture, stream), self._background)
+        self._info = replace(info, pixel_aspect=pixel_aspect(stream, picture.rotation))
         self._rgb(0, picture)  # so that the notes tell of transparency
 
     @property

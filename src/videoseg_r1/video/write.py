@@ -27,8 +27,9 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from videoseg_r1.errors import InvalidConfig, OutputError, OutputExists, ShapeMismatch, SourceNotFound, UsageError, unknown_name
-from videoseg_r1.video.audio import AudioCopy
+from videoseg_r1.video.audio import SoundCarrier
 from videoseg_r1.video.base import DEFAULT_FPS
+from videoseg_r1.video.webm import declare_display_size
 
 Codec: TypeAlias = Literal["h264", "vp9-alpha", "prores4444"]
 _TICKS = 90_000
@@ -90,7 +91,9 @@ class VideoWriter:
         path: output file; its folder must exist and its ending fit the codec: .mp4, .webm or .mov.
         codec: "h264" takes RGB frames (H, W, 3), "vp9-alpha" and "prores4444" take RGBA (H, W, 4) with straight alpha, all uint8.
         fps: rate of frames without a time of their own, and the rate written to the header; 24 when it is not given.
-        audio_from: video file whose sound is copied, as far as the pictures go.
+        audio_from: video file whose sound is carried over, as far as the pictures go: copied where this kind of file can hold it and
+            browsers play it, otherwise converted to AAC or Opus.
+        pixel_aspect: width : height of a pixel, as in `VideoInfo.pixel_aspect`; players stretch the pictures by it.
         overwrite: replace a file that is there.
     Raises: OutputExists, OutputError; UsageError: the ending does not fit, or no frame was written; UnknownName: no such codec.
     """
@@ -102,6 +105,7 @@ class VideoWriter:
         codec: Codec = "h264",
         fps: float | None = None,
         audio_from: str | Path | None = None,
+        pixel_aspect: tuple[int, int] = (1, 1),
         overwrite: bool = False,
     ) -> None:
         self._path = Path(path)
@@ -109,7 +113,9 @@ class VideoWriter:
             raise unknown_name("codec", codec, _RECIPES)
         if fps is not None and not (math.isfinite(fps) and fps > 0):
             raise InvalidConfig("fps must be a positive number", where="fps", why=f"it is {fps}")
-        self._recipe, self._overwrite = _RECIPES[codec], overwrite
+        if min(pixel_aspect) < 1:
+            raise InvalidConfig("width and height of a pixel must be 1 or more", where="pixel_aspect", why=f"it is {pixel_aspect}")
+        self._recipe, self._overwrite, self._pixel_aspect = _RECIPES[codec], overwrite, Fraction(*pixel_aspect)
         if self._path.suffix.lower() not in self._recipe.suffixes:
             fix = f"let the name end with {' or '.join(self._recipe.suffixes)}"
             raise UsageError("the ending of the file does not fit its content", where=str(path), why=f"{codec} is written", fix=fix)
@@ -121,17 +127,18 @@ class VideoWriter:
         # not `files.staged`: the writer lives for minutes, as an object, and ffmpeg wants the name before the first frame
         self._partial = self._path.absolute().with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
         self._container: OutputContainer | None = None
-        self._audio: AudioCopy | None = None
+        self._audio: SoundCarrier | None = None
         self._held: VideoFrame | None = None
         self._last_ticks = 0
         self._shape: tuple[int, ...] = ()
+        self._padding: tuple[str, ...] = ()
         self._count = 0
         self._reformatter = VideoReformatter()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of the output, such as sound that was left out."""
-        return self._audio.notes if self._audio else ()
+        """What a user should know of the output: sound that was converted or left out, pictures that were padded."""
+        return (*self._padding, *(self._audio.notes if self._audio else ()))
 
     def write(self, pixels: npt.NDArray[np.uint8], time_s: float | None = None) -> None:
         """Append one frame.
@@ -177,13 +184,17 @@ class VideoWriter:
             stream: VideoStream = self._container.add_stream(recipe.encoder, rate=self._rate, options=recipe.options)  # pyright: ignore[reportAssignmentType]
             pad = 1 if recipe.even else 0
             stream.width, stream.height, stream.pix_fmt = width + (width & pad), height + (height & pad), recipe.pix_fmt
+            if (stream.width, stream.height) != (width, height):
+                sizes = f"from {width} x {height} to {stream.width} x {stream.height}"
+                self._padding = (f"the pictures are padded {sizes}, with copies of their edge: H.264 has even sizes only",)
             stream.metadata.update(recipe.metadata)
             context = stream.codec_context
             context.time_base = Fraction(1, _TICKS)
+            context.sample_aspect_ratio = self._pixel_aspect
             context.flags |= Flags.frame_duration
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = ColorRange.MPEG
-            self._audio = AudioCopy(self._audio_from, self._container) if self._audio_from else None
+            self._audio = SoundCarrier(self._audio_from, self._container) if self._audio_from else None
         return self._container, self._container.streams.video[0]
 
     def _converted(self, pixels: npt.NDArray[np.uint8]) -> VideoFrame:
@@ -209,7 +220,11 @@ class VideoWriter:
             stream = self._container.streams.video[0]
             self._encode_held(self._container, stream, (self._held.pts or 0) + round(_TICKS / self._rate))
             self._container.mux(stream.encode(None))
+            if self._audio is not None:
+                self._audio.finish()
             self._close()
+            if self._recipe.container == "webm" and self._pixel_aspect != 1:
+                declare_display_size(self._partial, (round(stream.width * self._pixel_aspect), stream.height))
             self._refuse_existing()
             self._partial.replace(self._path)
 
@@ -259,18 +274,19 @@ def write_video(
     fps: float | None = None,
     codec: Codec = "h264",
     audio_from: str | Path | None = None,
+    pixel_aspect: tuple[int, int] = (1, 1),
     overwrite: bool = False,
 ) -> tuple[str, ...]:
     """Write all frames to a file, with the options of VideoWriter; `times` has one time per frame, such as `Video.times`.
 
     Without `fps` the average of the times is the rate.
 
-    Returns: notes, such as sound that was left out.
+    Returns: notes, such as sound that was converted or left out.
     Raises: as VideoWriter; ShapeMismatch: not as many times as frames.
     """
     if fps is None and times is not None and len(times) > 1 and times[-1] > times[0]:
         fps = (len(times) - 1) / (times[-1] - times[0])
-    with VideoWriter(path, codec=codec, fps=fps, audio_from=audio_from, overwrite=overwrite) as writer:
+    with VideoWriter(path, codec=codec, fps=fps, audio_from=audio_from, pixel_aspect=pixel_aspect, overwrite=overwrite) as writer:
         count = 0
         for count, pixels in enumerate(frames, start=1):
             if times is not None and count > len(times):

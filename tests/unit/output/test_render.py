@@ -12,7 +12,7 @@ from helpers.results import result_of
 from videoseg_r1.errors import ShapeMismatch
 from videoseg_r1.masks import MaskSpool, box_of, center_of, encode, negative_point_of
 from videoseg_r1.output.card import card_frames, card_picture, draw_card
-from videoseg_r1.output.page import Block, measure, stack, wrap
+from videoseg_r1.output.page import measure, wrap
 from videoseg_r1.output.render import OBJECT_COLORS, color_of, cutout, matte, overlay
 from videoseg_r1.output.result import SegmentationResult, Track
 from videoseg_r1.output.trace import Trace, TracedVideo
@@ -113,12 +113,6 @@ class TestText:
     def test_texts_of_nothing(self, text: str) -> None:
         assert len(wrap(text, 22, 200, 3)) == 1
 
-    def test_a_letter_that_no_font_has_is_replaced(self) -> None:
-        block, other = Block(100, 40), Block(100, 40)
-        block.text((0, 0), "a\ue123", 22)
-        other.text((0, 0), "a?", 22)
-        assert stack([block]).tobytes() == stack([other]).tobytes()
-
 
 def disc_result(
     query: str | None = "the red disc", num_objects: int = 1, text: str = "It is red.", **changes: object
@@ -147,6 +141,23 @@ def share_of(picture: Image.Image, color: tuple[int, int, int]) -> float:
 
 
 class TestCard:
+    def test_pictures_are_stretched_to_square_pixels(self) -> None:
+        """A disc as it is stored is twice as wide on a card of a video with pixels of 2:1, and marks stay on it."""
+        result = disc_result()
+        wide = replace(result, info=replace(result.info, pixel_aspect=(2, 1)))
+
+        def green(of: SegmentationResult) -> tuple[int, int]:
+            stored = np.full((90, 160, 3), 128, np.uint8)
+            stored[20:70, 40:90] = (0, 255, 0)
+            card = np.asarray(draw_card(replace(of, tracks=()), dict.fromkeys(card_frames(of), stored))).astype(int)
+            seen = np.argwhere((card[:750] == (0, 255, 0)).all(-1))
+            return int(np.ptp(seen[:, 1])) + 1, int(np.ptp(seen[:, 0])) + 1
+
+        width, height = green(result)
+        assert width / height == pytest.approx(1, abs=0.05)
+        width, height = green(wide)
+        assert width / height == pytest.approx(2, abs=0.1)
+
     def test_asks_for_the_target_frame_and_key_frames(self) -> None:
         assert card_frames(disc_result()) == (4, 7, 9, 10, 13)
 

@@ -366,8 +366,20 @@ def test_a_frame_where_one_of_several_things_gets_no_mask_is_left_out():
 @pytest.mark.parametrize("other", [{"frames": _FRAMES[:6]}, {"settings": {"delta": 1}}])
 def test_replay_with_another_video_or_settings_is_refused(other):
     trace = _segmenter()[0].segment(_FRAMES, "the box").trace
-    with pytest.raises(InvalidDocument, match="another"):
+    with pytest.raises(InvalidDocument, match=r"another video|other settings"):
         _segmenter(**other.get("settings", {}))[0].replay(trace, other.get("frames", _FRAMES))
+
+
+def test_what_differs_from_the_trace_is_told_in_words():
+    made, here = _segmenter(delta=4, votes={"k": 3, "m": 5}), _segmenter(delta=4, votes={"k": 8})
+    trace = made[0].segment(_FRAMES, "the box").trace
+    with pytest.raises(InvalidDocument) as caught:
+        here[0].replay(trace, _FRAMES)
+    assert caught.value.why == "votes.k is 3 in the trace and 8 here; votes.m is 5 in the trace and not there here"
+    other = VideoSegmenter(made[0].stages, "another")
+    with pytest.raises(InvalidDocument, match="made with another preset") as caught:
+        other.replay(trace, _FRAMES)
+    assert caught.value.why == f"it was made with {made[0].preset}, here another is used"
 
 
 def test_label_maps_boxes_and_mask_stacks_can_be_given():

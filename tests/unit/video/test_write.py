@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from helpers.movies import make_movie
 from helpers.pictures import painted
 from helpers.places import names_in
 from videoseg_r1.errors import (
@@ -18,7 +18,6 @@ from videoseg_r1.errors import (
     OutputError,
     OutputExists,
     ShapeMismatch,
-    SourceNotFound,
     UnknownName,
     UsageError,
 )
@@ -31,41 +30,6 @@ def with_alpha(frames: RgbImage) -> np.ndarray:
     alpha = np.full((*frames.shape[:3], 1), 255, np.uint8)
     alpha[:, :, frames.shape[2] // 2 :] = 128
     return np.concatenate([frames, alpha], axis=-1)
-
-
-def make_movie(path: Path, audio_codec: str, *, layout: str = "mono", rate: int = 48_000, video_start_s: float = 0.0) -> Path:
-    """A clip of one second at 10 frames per second with a tone whose loudness jumps at half a second."""
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=10, options={"bf": "0"})
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        audio = container.add_stream(audio_codec, rate=rate)
-        audio.layout = layout
-        for index, rgb in enumerate(painted(10)):
-            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = index + round(video_start_s * 10), Fraction(1, 10)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        seconds = np.arange(int(rate * (1 + video_start_s))) / rate
-        tone = np.sin(2 * np.pi * 440 * seconds) * np.where(seconds < 0.5 + video_start_s, 0.05, 0.8)
-        step = audio.codec_context.frame_size or 1024
-        for start in range(0, len(tone) - step + 1, step):
-            samples = av.AudioFrame.from_ndarray((tone[start : start + step] * 32000).astype(np.int16)[None], format="s16", layout=layout)
-            samples.pts, samples.sample_rate, samples.time_base = start, rate, Fraction(1, rate)
-            container.mux(audio.encode(samples))
-        container.mux(audio.encode(None))
-    return path
-
-
-def loud_from_s(path: Path) -> float:
-    """When the tone of `make_movie` becomes loud."""
-    with av.open(str(path)) as container:
-        for frame in container.decode(audio=0):
-            samples = frame.to_ndarray().astype(float)
-            scale = 32768 if frame.format.name.startswith("s16") else 1
-            loud = np.flatnonzero(np.abs(samples).max(axis=0) > 0.3 * scale)
-            if loud.size:
-                return float(frame.time + loud[0] / frame.sample_rate)
-    raise AssertionError("the sound never becomes loud")
 
 
 def test_h264_comes_back_and_is_made_for_browsers(tmp_path: Path) -> None:
@@ -133,48 +97,6 @@ def test_transparency_comes_back(tmp_path: Path, name: str, codec: str, reader: 
     with open_video(tmp_path / name) as video:
         assert video.num_frames == 3
         assert "transparency" in video.info.notes[0]
-
-
-class TestSound:
-    @pytest.mark.parametrize(("suffix", "codec"), [("mp4", "aac"), ("mkv", "aac"), ("mkv", "libopus"), ("ts", "aac")])
-    def test_it_is_copied_in_time_with_the_pictures(self, tmp_path: Path, suffix: str, codec: str) -> None:
-        movie = make_movie(tmp_path / f"m.{suffix}", codec)
-        with open_video(movie) as video:
-            assert video.info.has_audio
-            frames, times = [frame.rgb for frame in video], video.times
-        assert write_video(tmp_path / "out.mp4", frames, times=times, audio_from=movie) == ()
-        assert loud_from_s(tmp_path / "out.mp4") == pytest.approx(0.5, abs=0.03)
-        with open_video(tmp_path / "out.mp4") as video:
-            assert video.times == pytest.approx(times, abs=1e-4)
-            assert video.info.has_audio
-
-    def test_sound_before_the_first_picture_is_dropped(self, tmp_path: Path) -> None:
-        movie = make_movie(tmp_path / "m.mkv", "aac", video_start_s=1.0)
-        with open_video(movie) as video:
-            write_video(tmp_path / "out.mp4", (frame.rgb for frame in video), times=video.times, audio_from=movie)
-        assert loud_from_s(tmp_path / "out.mp4") == pytest.approx(0.5, abs=0.03)
-        assert open_video(tmp_path / "out.mp4").times[0] == 0.0
-
-    def test_it_ends_with_the_pictures(self, tmp_path: Path) -> None:
-        movie = make_movie(tmp_path / "m.mp4", "aac")
-        write_video(tmp_path / "out.mp4", painted(3), fps=10, audio_from=movie)
-        with av.open(str(tmp_path / "out.mp4")) as container:
-            stream = container.streams.audio[0]
-            assert float(stream.duration * stream.time_base) == pytest.approx(0.3, abs=0.05)
-
-    def test_what_the_container_cannot_hold_is_left_out_and_noted(self, tmp_path: Path) -> None:
-        movie = make_movie(tmp_path / "m.mp4", "aac")
-        notes = write_video(tmp_path / "out.webm", with_alpha(painted(3)), codec="vp9-alpha", audio_from=movie)
-        assert notes == ("the sound is left out: webm cannot hold aac",)
-        assert not open_video(tmp_path / "out.webm").info.has_audio
-
-    def test_a_silent_source_needs_no_note(self, tmp_path: Path) -> None:
-        write_video(tmp_path / "silent.mp4", painted(5))
-        assert write_video(tmp_path / "out.mp4", painted(5), audio_from=tmp_path / "silent.mp4") == ()
-
-    def test_a_missing_source_is_an_error_before_anything_is_written(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceNotFound):
-            VideoWriter(tmp_path / "out.mp4", audio_from=tmp_path / "nothing.mp4")
 
 
 class TestFileIsWholeOrNotThere:
