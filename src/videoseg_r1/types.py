@@ -17,6 +17,8 @@ BoolMask: TypeAlias = npt.NDArray[np.bool_]
 """(H, W) or (N, H, W) bool."""
 RgbImage: TypeAlias = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
+Color: TypeAlias = tuple[int, int, int]
+"""Red, green and blue, 0..255."""
 Size: TypeAlias = tuple[int, int]
 """(width, height) in pixels."""
 CANONICAL: Size = (840, 840)

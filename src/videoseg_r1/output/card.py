@@ -15,9 +15,9 @@ from PIL import Image
 
 from videoseg_r1.masks import resize_mask
 from videoseg_r1.output.page import INK, LINE, MUTED, WHITE, Block, measure, stack, wrap
-from videoseg_r1.output.render import Color, color_of, overlay
+from videoseg_r1.output.render import color_of, overlay
 from videoseg_r1.output.typeset import unreadable
-from videoseg_r1.types import Cue, Point, RgbImage, Round
+from videoseg_r1.types import Color, Cue, Point, RgbImage, Round
 
 if TYPE_CHECKING:
     from videoseg_r1.output.result import SegmentationResult, Track

@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from videoseg_r1.output.render import Color
 from videoseg_r1.output.typeset import JOINERS, clusters, direction_of, lay_out
-from videoseg_r1.types import RgbImage
+from videoseg_r1.types import Color, RgbImage
 
 INK: Color = (22, 25, 31)
 MUTED: Color = (104, 111, 124)

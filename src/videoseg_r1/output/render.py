@@ -12,12 +12,10 @@ import numpy.typing as npt
 
 from videoseg_r1.errors import ShapeMismatch
 from videoseg_r1.masks import box_of
-from videoseg_r1.types import BoolMask, RgbImage
+from videoseg_r1.types import BoolMask, Color, RgbImage
 
 RgbaImage = npt.NDArray[np.uint8]
 """(H, W, 4) uint8, straight (not premultiplied) alpha."""
-Color = tuple[int, int, int]
-
 OBJECT_COLORS: tuple[Color, ...] = (
     (34, 136, 255),
     (255, 138, 0),

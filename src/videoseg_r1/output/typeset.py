@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 from PIL import Image, ImageDraw, ImageFont, features
 
 from videoseg_r1.output.fonts import Face, Font, font_for, lacking, load_face, plain_face
-from videoseg_r1.output.render import Color
+from videoseg_r1.types import Color
 
 TextDirection: TypeAlias = Literal["ltr", "rtl"]
 

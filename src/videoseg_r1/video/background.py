@@ -7,18 +7,15 @@ nearest. Opaque pixels keep their values to the bit.
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from videoseg_r1.errors import InvalidConfig
-from videoseg_r1.types import RgbImage
+from videoseg_r1.types import Color, RgbImage
 
-Color: TypeAlias = tuple[int, int, int]
-WHITE: Color = (255, 255, 255)
-_NAMES = {"white": WHITE, "black": (0, 0, 0)}
+_NAMES: dict[str, Color] = {"white": (255, 255, 255), "black": (0, 0, 0)}
 
 
 def parse_color(text: str) -> Color:

@@ -24,8 +24,8 @@ from av.video.stream import VideoStream
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, NoVideoStream, UnsupportedSource
-from videoseg_r1.types import Frame, RgbImage, VideoInfo
-from videoseg_r1.video.background import Color, color_name, flattened_note
+from videoseg_r1.types import Color, Frame, RgbImage, VideoInfo
+from videoseg_r1.video.background import color_name, flattened_note
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
 from videoseg_r1.video.checksums import damaged_ranges
 from videoseg_r1.video.container import open_container, picture_notes, pixel_aspect

@@ -16,8 +16,8 @@ from PIL import Image
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InputError, LimitExceeded, NoVideoStream, ShapeMismatch, UnsupportedSource
-from videoseg_r1.types import Frame, VideoInfo
-from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
+from videoseg_r1.types import Color, Frame, VideoInfo
+from videoseg_r1.video.background import color_name, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
 from videoseg_r1.video.decoded import Damage, DecodedVideo
 from videoseg_r1.video.pictures import decoding, opened_picture

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InvalidConfig, SourceNotFound, UnsupportedSource, UsageError
-from videoseg_r1.video.background import Color, parse_color
+from videoseg_r1.types import Color
+from videoseg_r1.video.background import parse_color
 from videoseg_r1.video.base import BorrowedVideo, OnCorrupt, Video, own_times
 from videoseg_r1.video.file import FileVideo
 from videoseg_r1.video.folder import FolderVideo

@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, LimitExceeded
-from videoseg_r1.types import Frame, VideoInfo
-from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
+from videoseg_r1.types import Color, Frame, VideoInfo
+from videoseg_r1.video.background import color_name, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import OnCorrupt, Video, check_limit, own_times
 from videoseg_r1.video.decoded import Damage, DecodedVideo
 from videoseg_r1.video.memory import ArrayVideo, check_size

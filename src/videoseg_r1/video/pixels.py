@@ -7,8 +7,8 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from videoseg_r1.types import RgbImage
-from videoseg_r1.video.background import Color, flatten
+from videoseg_r1.types import Color, RgbImage
+from videoseg_r1.video.background import flatten
 
 
 class RgbConverter:

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 _SEEK_TRIES = 2
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
-def with_next(items: Iterable[Item]) -> Iterator[tuple[Item, Item | None]]:
+def with_next(items: Iterable[_Item]) -> Iterator[tuple[_Item, _Item | None]]:
     """Yield every item with the one after it, None after the last."""
-    waiting: list[Item] = []
+    waiting: list[_Item] = []
     for item in items:
         if waiting:
             yield waiting.pop(), item
