@@ -55,7 +55,7 @@ BoxOption: TypeAlias = Annotated[
     typer.Option(
         "--box",
         metavar="[OBJECT][@FRAME=]X1,Y1,X2,Y2",
-        help="Box around an object, in pixels: 10,20,40,50 or dog@30=10,20,40,50. Repeatable.",
+        help="Box around an object in pixels; repeatable: dog@30=10,20,40,50.",
     ),
 ]
 PointOption: TypeAlias = Annotated[
@@ -66,7 +66,7 @@ NegPointOption: TypeAlias = Annotated[
 ]
 FrameOption: TypeAlias = Annotated[
     int | None,
-    typer.Option("--frame", min=0, help="Number of the frame of masks, boxes and points without @, counted from 0.  [default: 0]"),
+    typer.Option("--frame", min=0, help="Frame of masks, boxes and points without @, counted from 0.  [default: 0]"),
 ]
 
 

@@ -43,8 +43,8 @@ def read_mask_picture(path: str | Path) -> MaskPicture:
     """Return the label map in a picture file, with notes.
 
     - **Indexed**: the indices are the numbers; 255 is void, as in DAVIS; transparent entries are background.
-    - **Grey** (also 1 bit, 16 bits, or colours that are all grey): every value above 0 is an object of that number. White, 255, is object 1,
-      or the highest free number where 1 is taken. Numbers above 255 get the lowest free ones; 16-bit copies of 8-bit values are those.
+    - **Grey** (also 1 bit, 16 bits, or colours that are all grey): every value above 0 is an object of that number. White, 255, is object
+      1, or the highest free number where 1 is taken. Numbers above 255 get the lowest free ones; 16-bit copies of 8-bit values are those.
     - **Colours**: black is background, every other colour an object: its number in the DAVIS palette when all colours are from there,
       else 1, 2, ... by ascending (red, green, blue).
     - **Transparency**: what is more transparent than not is background. If only black or a photograph is left, what is left is object 1.
@@ -152,13 +152,13 @@ def _of_transparent(rgba: npt.NDArray[np.uint8], where: str) -> MaskPicture:
         return _of_colors(colors, where)
     if not colors.any() or np.unique(packed(colors)[seen]).size > _MAX_OBJECTS:
         return MaskPicture(seen.astype(np.uint8), (*notes, "its transparency was taken as the mask"))
-    found = _of_colors(colors, where, by_grey_value=False) if len(np.unique(colors[seen], axis=0)) == 1 else _of_colors(colors, where)
+    found = _of_colors(colors, where)
     return MaskPicture(found.labels, (*notes, *found.notes))
 
 
-def _of_colors(rgb: npt.NDArray[np.uint8], where: str, *, lossy: bool = False, by_grey_value: bool = True) -> MaskPicture:
+def _of_colors(rgb: npt.NDArray[np.uint8], where: str, *, lossy: bool = False) -> MaskPicture:
     spread = int((rgb.max(2) - rgb.min(2)).max())
-    if by_grey_value and spread <= (_JPEG_GREY if lossy else 0):
+    if spread <= (_JPEG_GREY if lossy else 0):
         return _of_grey(np.ascontiguousarray(rgb[..., 1]), where, lossy=lossy)
     flat = flattened(rgb, where, lossy=lossy)
     colors = packed(flat.values)

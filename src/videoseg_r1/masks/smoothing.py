@@ -31,7 +31,7 @@ _Bools = npt.NDArray[np.bool_]
 _LEAST_PIXELS = 512
 _LEAST_THIN = 8
 _REACHES = (4, 8, 16)
-"""Pixels from a smoothed pixel to the flat areas it lies between: the first that explains the picture is taken; JPEG starts at the second."""
+"""Pixels from a smoothed pixel to the flat areas it lies between: the first that explains the picture; JPEG starts at the second."""
 _BETWEEN = 0.6
 _EXPLAINED = 0.9
 _FLAT_SHARE = 0.4

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -137,7 +137,7 @@ def _is_numbered(value: SeedInput) -> bool:
 def _by_number(value: SeedInput, size: Size, index: int) -> _Prompts:
     if isinstance(value, np.ndarray):
         return {**as_masks(value, size, index)}
-    if not _is_mapping(value):
+    if isinstance(value, Sequence):
         _require_numbers(range(1, len(value) + 1), f"frame {index}")
         return dict(enumerate(value, start=1))
     _require_numbers(value, f"frame {index}")
@@ -151,10 +151,6 @@ def _by_number(value: SeedInput, size: Size, index: int) -> _Prompts:
             why = f"it is {prompt.dtype} {prompt.shape}"
             raise InvalidPrompt("the mask of one object must be bool (H, W)", where=f"frame {index}, object {number}", why=why)
     return prompts
-
-
-def _is_mapping(value: Sequence[Cue] | Mapping[int, Cue | BoolMask]) -> TypeGuard[Mapping[int, Cue | BoolMask]]:
-    return isinstance(value, Mapping)
 
 
 def _require_numbers(numbers: Sequence[int] | Mapping[int, object], where: str) -> None:
