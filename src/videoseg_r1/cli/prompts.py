@@ -206,9 +206,7 @@ def _joined(found: _Found, names: dict[int, str]) -> dict[int, dict[int, Cue | B
         if place in found.masks:
             raise InvalidPrompt("a mask and a box or points exclude each other", where=where, fix="give one or the other")
         if place not in found.boxes and place not in found.points:
-            raise InvalidPrompt(
-                "a point beside an object needs the object", where=where, fix="add a --box or a --point for it on this frame"
-            )
+            raise InvalidPrompt("a point beside an object needs the object", where=where, fix="add a --box or --point for it on this frame")
         box, points, neg_points = found.boxes.get(place), found.points.get(place, ()), found.neg_points.get(place, ())
         prompts.setdefault(frame, {})[number] = Cue(box, tuple(points), tuple(neg_points))
     return prompts
@@ -217,9 +215,9 @@ def _joined(found: _Found, names: dict[int, str]) -> dict[int, dict[int, Cue | B
 def _put(there: dict[_Place, BoolMask] | dict[_Place, Box], place: _Place, value: object, option: _Option) -> None:
     """Add a mask or box. Raises InvalidPrompt: the object has one on this frame."""
     if place in there:
-        what, fix = option.name[2:], "give each object once per frame: another object has another number or name, another frame an @"
-        raise InvalidPrompt(f"object {option.label or place[1]} has two {what}es on frame {place[0]}".replace("maskes", "masks"),
-                            where=f"{option.name} {option.text}", fix=fix)  # fmt: skip
+        kinds = "masks" if option.name == "--mask" else "boxes"
+        what, where = f"object {option.label or place[1]} has two {kinds} on frame {place[0]}", f"{option.name} {option.text}"
+        raise InvalidPrompt(what, where=where, fix="give another object another number or name, and another frame after @")
     there[place] = value  # type: ignore[assignment]
 
 
@@ -231,6 +229,6 @@ def _numbers(option: _Option, count: int) -> list[float]:
         numbers = []
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
         example = "120,40,310,200" if count == 4 else "215,120"
-        fix = f"write {option.name} {example}" if option.value == option.text else option.named(option.label).replace(option.value, example)
+        fix = f"write {option.name} {option.text.removesuffix(option.value)}{example}"
         raise InvalidPrompt(f"{count} numbers are expected", where=f"{option.name} {option.text}", fix=fix)
     return numbers

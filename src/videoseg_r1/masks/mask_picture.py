@@ -115,7 +115,7 @@ def _of_deep_grey(grey: npt.NDArray[np.int64], where: str) -> MaskPicture:
         raise InvalidDocument("not a mask picture", where=where, why=why, fix="save it as an 8-bit PNG")
     if values[-1] <= 255:
         return _of_grey(grey.astype(np.uint8), where)
-    eight_bits = (grey // 257).astype(np.uint8)
+    eight_bits = (grey >> 8).astype(np.uint8)
     if (values % 257 == 0).all():
         return _of_grey(eight_bits, where)
     if flattened(eight_bits[..., None], where).note:
