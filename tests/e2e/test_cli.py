@@ -145,6 +145,24 @@ def test_a_picture_of_several_objects_gives_several_tracks(drawn: Drawn, tmp_pat
     assert [track["object_id"] for track in document["tracks"]] == [1, 2]
 
 
+def test_objects_given_on_different_frames_keep_their_numbers_and_names(
+    drawn: Drawn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corner = np.zeros_like(MASKS[0])
+    corner[-12:, :12] = True
+    for name, mask in (("first", MASKS[0]), ("sixth", MASKS[6]), ("corner", corner)):
+        Image.fromarray(mask.astype(np.uint8) * 200).save(tmp_path / f"{name}.png")
+    masks = (f"ball={tmp_path}/first.png", f"ball@6={tmp_path}/sixth.png", f"9@3={tmp_path}/corner.png")
+    options = ("--propagator", "flow", "--formats", "rle,json", "-o", tmp_path / "out")
+    code, out, _ = call(capsys, "propagate", drawn.video, *(word for mask in masks for word in ("--mask", mask)), *options)
+    assert code == 0
+    assert f"object 1    ball, in {NUM_FRAMES} of {NUM_FRAMES} frames" in out
+    saved = load_masks(tmp_path / "out" / "masks.json")
+    assert [(track.object_id, track.name) for track in saved.tracks] == [(1, "ball"), (9, "")]
+    assert (saved.tracks[0].mask(6) == MASKS[6]).all()
+    assert (saved.tracks[1].mask(3) == corner).all()
+
+
 def test_a_box_and_points_skip_the_language_stages(drawn: Drawn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows, columns = np.nonzero(MASKS[0])
     box = f"{columns.min()},{rows.min()},{columns.max() + 1},{rows.max() + 1}"

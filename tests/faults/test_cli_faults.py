@@ -76,6 +76,15 @@ CASES: dict[str, tuple[Sequence[str], int, str]] = {
     "a box outside the frame": (("propagate", "good.mp4", "--box", "100,40,170,80", *OUT), 2, "InvalidPrompt"),
     "an inverted box": (("propagate", "good.mp4", "--box", "100,80,50,40", *OUT), 2, "InvalidPrompt"),
     "three numbers": (("propagate", "good.mp4", "--box", "1,2,3", *OUT), 2, "InvalidPrompt"),
+    "a box in fractions": (("propagate", "good.mp4", "--box", "0.1,0.2,0.3,0.4", *OUT), 2, "InvalidPrompt"),
+    "a point in fractions": (("propagate", "good.mp4", "--point", "0.5,0.5", *OUT), 2, "InvalidPrompt"),
+    "a point of one of two boxes": (
+        ("propagate", "good.mp4", "--box", "1,2,30,40", "--box", "40,2,60,40", "--point", "9,9", *OUT),
+        2,
+        "InvalidPrompt",
+    ),
+    "two boxes of one object": (("propagate", "good.mp4", "--box", "a=1,2,30,40", "--box", "a=4,2,60,40", *OUT), 2, "InvalidPrompt"),
+    "no such object": (("propagate", "good.mp4", "--box", "300=1,2,30,40", *OUT), 2, "InvalidPrompt"),
     "no numbers": (("propagate", "good.mp4", "--point", "nan,2", *OUT), 2, "InvalidPrompt"),
     "a point outside": (("propagate", "good.mp4", "--point", "160,2", *OUT), 2, "InvalidPrompt"),
     "a negative point alone": (("propagate", "good.mp4", "--neg-point", "1,2", *OUT), 2, "InvalidPrompt"),
@@ -140,6 +149,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (("segment", "good.mp4", "a dog", "--ovewrite"), "--overwrite"),
         (("propagate", "good.mp4", "--mask", "good.png", "-o", "taken", "--formats", "rle"), "--overwrite"),
         (("propagate", "good.mp4", "--box", "1,2,3", *OUT), "write --box 120,40,310,200"),
+        (("propagate", "good.mp4", "--box", "dog@2=100,80,50,40", *OUT), "write --box dog@2=50,40,100,80"),
     ],
 )
 def test_the_message_says_what_to_do(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 from pycocotools import mask as coco
 
 from videoseg_r1.errors import InvalidDocument
 from videoseg_r1.masks import (
+    DAVIS_PALETTE,
     boundary,
     box_of,
     center_of,
@@ -19,6 +23,7 @@ from videoseg_r1.masks import (
     from_label_map,
     label_map,
     negative_point_of,
+    read_mask_picture,
     resize_mask,
     union_of,
 )
@@ -120,3 +125,38 @@ def test_boundary_is_the_padded_exclusive_or(mask: np.ndarray) -> None:
     padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
     expected = (padded[:-1, :-1] ^ padded[:-1, 1:]) | (padded[:-1, :-1] ^ padded[1:, :-1]) | (padded[:-1, :-1] ^ padded[1:, 1:])
     assert (boundary(mask) == expected).all()
+
+
+@st.composite
+def _label_maps(draw: st.DrawFn) -> np.ndarray:
+    """Label maps of any size: rectangles of any values, or pixels of any values."""
+    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    values = rng.permutation(np.arange(1, 255, dtype=np.uint8))[: draw(st.integers(1, 254))]
+    if draw(st.booleans()):
+        return rng.choice(np.append(values, np.uint8(0)), (height, width))
+    labels = np.zeros((height, width), np.uint8)
+    for value in values:
+        top, left = rng.integers(0, height), rng.integers(0, width)
+        labels[top : top + rng.integers(1, 12), left : left + rng.integers(1, 12)] = value
+    return labels
+
+
+@given(_label_maps(), st.sampled_from(["grey", "grey as colours", "16 bits", "indexed", "colours"]))
+def test_objects_come_back_from_a_picture_exactly_one_per_value(labels: np.ndarray, kind: str) -> None:
+    picture = Image.fromarray(labels)
+    if kind == "indexed":
+        picture.putpalette(DAVIS_PALETTE.tobytes())
+    elif kind == "colours":
+        colors = DAVIS_PALETTE[labels]
+        assume((colors.max(2) > colors.min(2)).any())  # where all colours are grey, they are numbers
+        picture = Image.fromarray(colors)
+    elif kind == "grey as colours":
+        picture = picture.convert("RGB")
+    elif kind == "16 bits":
+        picture = Image.fromarray(labels.astype(np.uint16))
+    with tempfile.TemporaryDirectory() as folder:
+        picture.save(f"{folder}/m.png")
+        found = read_mask_picture(f"{folder}/m.png")
+    assert (found.labels == labels).all()
+    assert found.notes == ()

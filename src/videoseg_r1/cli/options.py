@@ -53,19 +53,26 @@ BackgroundOption: TypeAlias = Annotated[
     str, typer.Option("--background", metavar="COLOR", help="What transparency is flattened on: white, black or #rrggbb.")
 ]
 MaskOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--mask", metavar="FILE", help="Picture of the objects on a frame: indexed, or black and white.")
+    list[str] | None,
+    typer.Option("--mask", metavar="[OBJECT][@FRAME=]FILE", help="Picture of the objects on a frame: one value, index or colour for each."),
 ]
 BoxOption: TypeAlias = Annotated[
-    str | None, typer.Option("--box", metavar="X1,Y1,X2,Y2", help="Box around the object on a frame, in pixels.")
+    list[str] | None,
+    typer.Option(
+        "--box",
+        metavar="[OBJECT][@FRAME=]X1,Y1,X2,Y2",
+        help="Box around an object in pixels; repeatable: dog@30=10,20,40,50.",
+    ),
 ]
 PointOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--point", metavar="X,Y", help="Point on the object on a frame; may be repeated.")
+    list[str] | None, typer.Option("--point", metavar="[OBJECT][@FRAME=]X,Y", help="Point on an object; repeatable, as --box.")
 ]
 NegPointOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--neg-point", metavar="X,Y", help="Point beside the object on a frame; may be repeated.")
+    list[str] | None, typer.Option("--neg-point", metavar="[OBJECT][@FRAME=]X,Y", help="Point beside an object; repeatable, as --box.")
 ]
 FrameOption: TypeAlias = Annotated[
-    int | None, typer.Option("--frame", min=0, help="Number of the frame of the mask, box or points, counted from 0.  [default: 0]")
+    int | None,
+    typer.Option("--frame", min=0, help="Frame of masks, boxes and points without @, counted from 0.  [default: 0]"),
 ]
 
 

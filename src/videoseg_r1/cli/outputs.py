@@ -13,7 +13,7 @@ from videoseg_r1.errors import OutputExists
 from videoseg_r1.files import check_folder, output_errors
 
 if TYPE_CHECKING:
-    from videoseg_r1.output.result import SegmentationResult
+    from videoseg_r1.output.result import SegmentationResult, Track
     from videoseg_r1.types import Progress, TrackEvent
     from videoseg_r1.video import Video
 
@@ -61,11 +61,22 @@ def existing_part(folder: Path) -> Path:
 
 
 def saved(
-    result: SegmentationResult, folder: Path, formats: Sequence[str], *, overwrite: bool, progress: Progress, video: Video | None = None
+    result: SegmentationResult,
+    folder: Path,
+    formats: Sequence[str],
+    *,
+    overwrite: bool,
+    progress: Progress,
+    video: Video | None = None,
+    notes: Sequence[str] = (),
 ) -> Outcome:
-    """Write a result and tell of it; `video` is the one that was segmented, where it is still open. Raises: see `output.save`."""
+    """Write a result and tell of it; `video` is the one that was segmented, where it is still open. Raises: see `output.save`.
+
+    `notes` on the inputs come before those of the result.
+    """
     from videoseg_r1.output.save import save
 
+    result = replace(result, notes=(*notes, *result.notes))
     progress("save", 0, 1)
     files = save(result, folder, formats, overwrite=overwrite, video=video)
     progress("save", 1, 1)
@@ -86,8 +97,9 @@ def _summary(result: SegmentationResult, outputs: dict[str, str]) -> str:
         lines.append(("thinking", result.reasoning.text.replace("\n", "\n" + " " * 12)))
     for track in result.tracks:
         shown = sum(track.present(index) for index in range(result.num_frames))
-        lines.append((f"object {track.object_id}", f"in {shown} of {result.num_frames} frames, confidence {track.score:.2f}"))
-    lines += [("noticed", _told(event)) for event in result.trace.events[:_MAX_EVENTS]]
+        named = f"{track.name}, " if track.name else ""
+        lines.append((f"object {track.object_id}", f"{named}in {shown} of {result.num_frames} frames, confidence {track.score:.2f}"))
+    lines += [("noticed", _told(event, result.tracks)) for event in result.trace.events[:_MAX_EVENTS]]
     if len(result.trace.events) > _MAX_EVENTS:
         lines.append(("noticed", f"{len(result.trace.events) - _MAX_EVENTS} things more, see the trace"))
     if not result.tracks:
@@ -98,6 +110,6 @@ def _summary(result: SegmentationResult, outputs: dict[str, str]) -> str:
     return "\n".join(f"{label:<10}  {text}" for label, text in lines)
 
 
-def _told(event: TrackEvent) -> str:
-    what = "a cut" if event.object_index is None else f"object {event.object_index + 1} {_DEEDS[event.kind]}"
+def _told(event: TrackEvent, tracks: Sequence[Track]) -> str:
+    what = "a cut" if event.object_index is None else f"object {tracks[event.object_index].object_id} {_DEEDS[event.kind]}"
     return f"at frame {event.frame_index} {what}: {event.detail}"

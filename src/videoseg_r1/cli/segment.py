@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from videoseg_r1.cli.inputs import opened, seed_input_of
+from videoseg_r1.cli.inputs import opened
 from videoseg_r1.cli.options import (
     DEFAULT_FORMATS,
     AnchorsOption,
@@ -32,6 +32,7 @@ from videoseg_r1.cli.options import (
     changed_settings,
 )
 from videoseg_r1.cli.outputs import check_outputs, formats_of, saved
+from videoseg_r1.cli.prompts import given_by
 from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.errors import InvalidQuery
 
@@ -69,8 +70,8 @@ def segment(
 
     With --mask, --box or --point on a frame, that object is followed and the sentence is not read.
     """
-    given = seed_input_of(mask, box, point, neg_point, frame)
-    if query is None and not given:
+    given = given_by(mask, box, point, neg_point, frame)
+    if query is None and not given.prompts:
         raise InvalidQuery(
             "there is nothing to look for", fix='say it after the video, e.g. "the dog on the left", or give --mask or --box'
         )
@@ -83,9 +84,9 @@ def segment(
     changes = changed_settings(sampler, anchors, seed_frames, self_check=self_check, presence_votes=presence_votes)
     segmenter = load(preset, device=device, propagator=propagator, sampler=changes.sampler, extensions=changes.extensions)
     with opened(video, on_corrupt=on_corrupt, background=background) as source, terminal.progress() as progress:
-        if given:
+        if given.prompts:
             label = None if query is None else clean_query(query)
-            result = segmenter.propagate(source, given, query=label, on_progress=progress)
+            result = segmenter.propagate(source, given.prompts, query=label, names=given.names, on_progress=progress)
         else:
             result = segmenter.segment(source, query or "", seed=seed, on_progress=progress)
-        return saved(result, out, names, overwrite=overwrite, progress=progress, video=source)
+        return saved(result, out, names, overwrite=overwrite, progress=progress, video=source, notes=given.notes)

@@ -1,6 +1,6 @@
 """Masks: run lengths, label pictures, the geometry that prompts need, and a store for the masks of a whole video.
 
-Not here: polygons, soft masks, drawing (`output.render`), scores (`metrics`).
+Not here: polygons, drawing (`output.render`), scores (`metrics`).
 """
 
 from videoseg_r1.masks.geometry import boundary, box_of, center_of, iou_matrix, negative_point_of
@@ -11,11 +11,11 @@ from videoseg_r1.masks.labels import (
     davis_palette,
     from_label_map,
     label_map,
-    read_mask,
     resize_mask,
     union_of,
     write_label_png,
 )
+from videoseg_r1.masks.mask_picture import MaskPicture, read_mask, read_mask_picture
 from videoseg_r1.masks.rle import MAX_PIXELS, Rle, check_rle, decode, encode
 from videoseg_r1.masks.spool import MaskSpool
 
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_PIXELS",
     "VOID",
     "LabelMap",
+    "MaskPicture",
     "MaskSpool",
     "Rle",
     "boundary",
@@ -38,6 +39,7 @@ __all__ = [
     "label_map",
     "negative_point_of",
     "read_mask",
+    "read_mask_picture",
     "resize_mask",
     "union_of",
     "write_label_png",

@@ -1,7 +1,7 @@
 """Label maps, and the picture files that store them.
 
 A label map holds 0 for background, an object's number 1..254, and 255 ("void", as in DAVIS) for pixels that no score counts.
-Not here: reading whole folders (`output.reload`, `datasets`).
+Not here: reading pictures that people give (`mask_picture`), and whole folders (`output.reload`, `datasets`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from videoseg_r1.errors import InvalidDocument, LimitExceeded, ShapeMismatch, SourceNotFound
+from videoseg_r1.errors import ShapeMismatch
 from videoseg_r1.files import write_whole
-from videoseg_r1.masks.rle import MAX_PIXELS
 from videoseg_r1.types import BoolMask
 
 LabelMap: TypeAlias = npt.NDArray[np.uint8]
 """(H, W) uint8: 0 background, 1..254 objects, 255 void."""
 VOID = 255
-_FORMATS = ("PNG", "BMP", "JPEG", "WEBP", "TIFF")
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
@@ -87,30 +85,6 @@ def write_label_png(path: str | Path, labels: LabelMap, palette: npt.NDArray[np.
     write_whole(Path(path), encoded.getvalue(), "the mask cannot be written")
 
 
-def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> LabelMap:
-    """Return the label map in a picture file, brought to `size` = (width, height) if given.
-
-    Indexed pictures give their indices. Grey ones with a value above 127 are black and white: above 127 is object 1; darker ones
-    hold object numbers. In colour pictures black and transparent are background and every other colour is an object: its number in
-    the DAVIS palette when all colours are from there, else 1, 2, ... by ascending (red, green, blue).
-    Raises: SourceNotFound; InvalidDocument: not a picture, or a photograph; LimitExceeded: more than MAX_PIXELS.
-    """
-    try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise LimitExceeded("the mask is too large", where=str(path), why=f"{picture.width} x {picture.height} pixels")
-            labels = _labels_of(picture, str(path))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise LimitExceeded("the mask is too large", where=str(path), why=str(error)) from error
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise SourceNotFound("the mask cannot be read", where=str(path), why=error.strerror or "") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InvalidDocument(
-            "not a mask picture", where=str(path), why=str(error), fix="give an indexed or black-and-white PNG"
-        ) from error
-    return labels if size is None else resize_mask(labels, size)
-
-
 def resize_mask(mask: npt.NDArray[_Scalar], size: tuple[int, int]) -> npt.NDArray[_Scalar]:
     """Return (..., H, W) brought to `size` = (width, height): each new pixel takes the old one under its centre."""
     (height, width), (new_width, new_height) = mask.shape[-2:], size
@@ -122,32 +96,6 @@ def resize_mask(mask: npt.NDArray[_Scalar], size: tuple[int, int]) -> npt.NDArra
 def nearest(old: int, new: int) -> npt.NDArray[np.intp]:
     """Return, for each of `new` pixels in a row, the index of the one of `old` pixels that lies under its centre."""
     return (2 * np.arange(new) + 1) * old // (2 * new)
-
-
-def _labels_of(picture: Image.Image, where: str) -> LabelMap:
-    if picture.mode == "P":
-        return np.array(picture, np.uint8)
-    if picture.mode in ("1", "L"):
-        grey = np.array(picture.convert("L"), np.uint8)
-        return (grey > 127).astype(np.uint8) if (grey > 127).any() else grey
-    if picture.mode in ("LA", "RGB", "RGBA"):
-        return _labels_of_colors(np.array(picture.convert("RGBA"), np.int32), where)
-    raise InvalidDocument("not a mask picture", where=where, why=f"its pixels are of kind {picture.mode}", fix="save it as an 8-bit PNG")
-
-
-def _labels_of_colors(rgba: npt.NDArray[np.int32], where: str) -> LabelMap:
-    red, green, blue, alpha = np.moveaxis(rgba, -1, 0)
-    colors = np.where(alpha > 127, red << 16 | green << 8 | blue, 0)
-    found, places = np.unique(colors, return_inverse=True)
-    named = [int(color) for color in found if color]
-    if len(named) >= VOID:
-        why = f"it has {len(named)} colours, as a photograph or a smoothed mask has"
-        raise InvalidDocument("not a mask picture", where=where, why=why, fix="give an indexed or black-and-white PNG")
-    known = {int(r) << 16 | int(g) << 8 | int(b): number for number, (r, g, b) in enumerate(DAVIS_PALETTE[:VOID])}
-    in_palette = all(color in known for color in named)
-    numbers = [known[color] if in_palette else rank for rank, color in enumerate(named, start=1)]
-    table = np.array([0] * (found.size - len(named)) + numbers, np.uint8)
-    return table[places].reshape(colors.shape)
 
 
 def _require_picture(labels: npt.NDArray[np.generic]) -> None:

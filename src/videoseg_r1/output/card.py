@@ -224,7 +224,8 @@ def _write_words(block: Block, result: SegmentationResult, width: float) -> int:
     for track in result.tracks[:_MAX_TRACKS]:
         shown = sum(track.present(i) for i in range(result.num_frames))
         block.box((0, y, 18, y + 18), fill=color_of(track.object_id), radius=4)
-        block.text((32, y + 9), f"{track.object_id}   in {shown} of {_counted(result.num_frames, 'frame')}", 20, anchor="lm")
+        name = wrap(track.name or str(track.object_id), 20, width // 3, max_lines=1)[0]
+        block.text((32, y + 9), f"{name}   in {shown} of {_counted(result.num_frames, 'frame')}", 20, anchor="lm")
         block.text((width, y + 9), f"score {track.score:.2f}", 20, MUTED, anchor="rm")
         y += 34
     return _write_timings(block, result.timings_s, width, y + 14) if result.timings_s else y

@@ -57,10 +57,12 @@ class _SavedVideo(TypedDict):
     times_s: list[float]
 
 
-class _SavedTrack(TypedDict):
+@dataclass(frozen=True)
+class _SavedTrack:
     id: int
     confidences: list[float]
     segmentations: list[Rle | None]
+    name: str = ""
 
 
 class _SavedDocument(TypedDict):
@@ -144,21 +146,22 @@ def _from_json(path: Path) -> SavedMasks:
             where=f"{path}: videos[0]",
             why=f"{length} frames of {size[0]} x {size[1]}, {len(tracks)} objects",
         )
-    lists = {"videos[0].times_s": video["times_s"]} | {f"annotations[{k}].segmentations": t["segmentations"] for k, t in enumerate(tracks)}
-    lists |= {f"annotations[{k}].confidences": t["confidences"] for k, t in enumerate(tracks)}
+    lists = {"videos[0].times_s": video["times_s"]} | {f"annotations[{k}].segmentations": t.segmentations for k, t in enumerate(tracks)}
+    lists |= {f"annotations[{k}].confidences": t.confidences for k, t in enumerate(tracks)}
     for place, values in lists.items():
         if len(values) != length:
             raise InvalidDocument("a list is of the wrong length", where=f"{path}: {place}", why=f"{len(values)} items for {length} frames")
-    ids = _checked_ids([track["id"] for track in tracks], f"{path}: annotations")
+    ids = _checked_ids([track.id for track in tracks], f"{path}: annotations")
     spool = MaskSpool(len(tracks), size)
     for index in range(length):
         masks = np.zeros((len(tracks), size[1], size[0]), np.bool_)
         for k, track in enumerate(tracks):
-            rle = track["segmentations"][index]
+            rle = track.segmentations[index]
             if rle is not None:
                 masks[k] = _fitting(rle, size, f"{path}: annotations[{k}].segmentations[{index}]")
-        spool.put(index, masks, [track["confidences"][index] for track in tracks])
-    return SavedMasks(Track.all_of(spool, ids), spool, size, tuple(video["file_names"]), tuple(video["times_s"]), length)
+        spool.put(index, masks, [track.confidences[index] for track in tracks])
+    names = {track.id: track.name for track in tracks}
+    return SavedMasks(Track.all_of(spool, ids, names), spool, size, tuple(video["file_names"]), tuple(video["times_s"]), length)
 
 
 def _fitting(rle: Rle, size: tuple[int, int], where: str) -> BoolMask:

@@ -36,17 +36,19 @@ class Track:
         object_id: its number in label maps and documents, 1..254.
         index: its place in the spool.
         spool: the masks of all objects.
+        name: what the user calls it, "" where nobody said.
     """
 
     object_id: int
     index: int
     spool: MaskSpool = field(repr=False)
+    name: str = ""
 
     @classmethod
-    def all_of(cls, spool: MaskSpool, object_ids: Sequence[int] | None = None) -> tuple[Track, ...]:
-        """Return one track per object of the spool, numbered 1, 2, ... unless `object_ids` says otherwise."""
+    def all_of(cls, spool: MaskSpool, object_ids: Sequence[int] | None = None, names: Mapping[int, str] | None = None) -> tuple[Track, ...]:
+        """Return one track per object of the spool, numbered 1, 2, ... unless `object_ids` says otherwise; `names` go by number."""
         ids = range(1, spool.num_objects + 1) if object_ids is None else object_ids
-        return tuple(cls(object_id, index, spool) for index, object_id in enumerate(ids))
+        return tuple(cls(object_id, index, spool, (names or {}).get(object_id, "")) for index, object_id in enumerate(ids))
 
     def mask(self, frame_index: int) -> BoolMask:
         """Return the mask, (H, W) bool; all False where the object is not there."""
@@ -176,6 +178,7 @@ class SegmentationResult:
         shown = [i for i in range(self.num_frames) if track.present(i)]
         return {
             "object_id": track.object_id,
+            **({"name": track.name} if track.name else {}),
             "score": track.score,
             "num_frames_present": len(shown),
             "first_frame": shown[0] if shown else None,

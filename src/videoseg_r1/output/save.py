@@ -227,6 +227,7 @@ def write_rle(result: SegmentationResult, path: Path) -> None:
         file.write(json.dumps(head, allow_nan=False)[:-1] + ', "annotations": [')
         for place, track in enumerate(result.tracks):
             facts = {"id": track.object_id, "video_id": 1, "category_id": 1, "iscrowd": 0, "width": width, "height": height}
+            facts |= {"name": track.name} if track.name else {}
             facts |= {"score": round(track.score, 4)}
             facts |= {"confidences": [round(track.confidence(index), 4) for index in range(result.num_frames)]}
             file.write((",\n" if place else "\n") + json.dumps(facts, allow_nan=False)[:-1] + ', "segmentations": [')

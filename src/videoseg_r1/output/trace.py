@@ -12,7 +12,7 @@ from typing import Any
 
 from videoseg_r1.documents import at, build, check_schema, read_json, to_json, to_plain
 from videoseg_r1.errors import InvalidDocument
-from videoseg_r1.masks import Rle, check_rle
+from videoseg_r1.masks import VOID, Rle, check_rle
 from videoseg_r1.output.fingerprint import Fingerprint
 from videoseg_r1.types import Anchor, KeyframePick, Reasoning, Size, TrackEvent
 from videoseg_r1.video import Video
@@ -53,7 +53,10 @@ class Trace:
         video: which video it was.
         keyframes: result of stage 1, None when it did not run.
         reasoning: result of stage 2, None when it did not run.
-        seed_masks: frame index -> one mask per object, for masks and prompts that were given; empty otherwise.
+        seed_masks: frame index -> one mask per object, for masks and prompts that were given; None for an object that was not given on
+            this frame. Empty otherwise.
+        object_ids: the numbers of the objects that were given, in the order of their masks; empty means 1, 2, ...
+        object_names: their names, "" where there is none; empty where there are none at all.
         settings: every setting that shapes the masks.
         models: models and their revisions.
         anchors: further frames that stage 2 answered for, with its answers.
@@ -67,11 +70,13 @@ class Trace:
     video: TracedVideo
     keyframes: KeyframePick | None = None
     reasoning: Reasoning | None = None
-    seed_masks: Mapping[int, tuple[Rle, ...]] = field(default_factory=dict[int, tuple[Rle, ...]])
+    seed_masks: Mapping[int, tuple[Rle | None, ...]] = field(default_factory=dict[int, tuple[Rle | None, ...]])
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     models: Mapping[str, Any] = field(default_factory=dict[str, Any])
     anchors: tuple[Anchor, ...] = ()
     events: tuple[TrackEvent, ...] = ()
+    object_ids: tuple[int, ...] = ()
+    object_names: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the canonical JSON text: equal traces give equal bytes. Raises InvalidDocument: a setting is no plain value."""
@@ -90,10 +95,11 @@ class Trace:
         trace, root = build(cls, check_schema(value, TRACE_SCHEMA, where), where), f"{where}: " if where else ""
         _check_video(trace.video, root)
         _check_keyframes(trace.keyframes, trace.video.num_frames, root)
+        _check_objects(trace, root)
         for index, masks in trace.seed_masks.items():
             for k, rle in enumerate(masks):
                 place = at(root, f"seed_masks.{index}[{k}]")
-                if check_rle(rle, place)["size"] != [*trace.video.size[::-1]] or index >= trace.video.num_frames:
+                if rle is not None and (check_rle(rle, place)["size"] != [*trace.video.size[::-1]] or index >= trace.video.num_frames):
                     raise InvalidDocument("a mask does not fit the video", where=place, why=f"it is {rle['size']} in frame {index}")
         return trace
 
@@ -138,6 +144,17 @@ def _check_video(video: TracedVideo, root: str) -> None:
         why = f"{video.num_frames} frames of {video.size[0]} x {video.size[1]}"
         raise InvalidDocument("no video has this size", where=at(root, "video"), why=why)
     Fingerprint.parse(video.fingerprint, video.num_frames, video.size, at(root, "video.fingerprint"))
+
+
+def _check_objects(trace: Trace, root: str) -> None:
+    ids, names = trace.object_ids, trace.object_names
+    if len(set(ids)) < len(ids) or any(not 0 < number < VOID for number in ids) or (names and len(names) != len(ids)):
+        why = f"they are {list(ids[:8])}, with {len(names)} names"
+        raise InvalidDocument("object numbers must differ and lie in 1..254", where=at(root, "object_ids"), why=why)
+    counts = {len(masks) for masks in trace.seed_masks.values()} | ({len(ids)} if ids else set())
+    if len(counts) > 1:
+        why = f"there are {sorted(counts)} of them"
+        raise InvalidDocument("there must be one mask per object on every frame", where=at(root, "seed_masks"), why=why)
 
 
 def _check_keyframes(pick: KeyframePick | None, num_frames: int, root: str) -> None:

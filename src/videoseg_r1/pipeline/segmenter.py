@@ -23,7 +23,7 @@ from videoseg_r1.output.trace import Trace, TracedVideo
 from videoseg_r1.pipeline.carried import Carried, CarriedMasks
 from videoseg_r1.pipeline.check_trace import check_trace
 from videoseg_r1.pipeline.corrections import Asked, asked_after_check, asked_in_key_segment, corrections
-from videoseg_r1.pipeline.seed_input import SeedInput, seeds_of
+from videoseg_r1.pipeline.seed_input import GivenObjects, SeedInput, objects_of
 from videoseg_r1.pipeline.steps import Steps
 from videoseg_r1.pipeline.stream import SegmentationStream, StreamItem
 from videoseg_r1.prompts import clean_query
@@ -77,7 +77,7 @@ class _Request:
     source: Source
     query: str | None
     seed: int = 0
-    seed_input: Seeds = field(default_factory=dict[int, BoolMask])
+    given: GivenObjects | None = None
 
 
 class VideoSegmenter:
@@ -149,23 +149,33 @@ class VideoSegmenter:
             return SegmentationStream(query, video.num_frames, found.keyframes, found.reasoning, items, opened.pop_all().close)
 
     def propagate(
-        self, source: Source, given: Mapping[int, SeedInput], *, query: str | None = None, on_progress: Progress | None = None
+        self,
+        source: Source,
+        given: Mapping[int, SeedInput],
+        *,
+        query: str | None = None,
+        names: Mapping[int, str] | None = None,
+        on_progress: Progress | None = None,
     ) -> SegmentationResult:
         """Carry masks, boxes or points through the video, without any text.
 
+        Objects keep their numbers: those of a label map, or those they are given by; otherwise they are 1, 2, ... in their order. An object
+        that one frame has and another lacks is carried to the other; a bool mask that is empty says that the object is not there.
+
         Args:
             source: as in `segment`.
-            given: frame index -> mask, masks, label map or cues; the same objects on every frame.
+            given: frame index -> mask, masks, label map, cues, or cues and masks by object number (`SeedInput`).
             query: a label for the result; it has no influence.
+            names: object number -> what to call it in the result; no influence either.
             on_progress: see `Progress`; it may raise to cancel.
         Raises: InvalidPrompt: nothing given, outside the video, or of another size. InputError, ModelError, ResourceError.
         """
         steps = Steps(on_progress)
         with self._open(source) as video:
             with steps.step("seed"):
-                seeds = seeds_of(video, given, lambda: self.segmenter)
-            carried, _ = self._carry(video, seeds, (), steps)
-            return self._result(video, _Request(source, query, seed_input=seeds), None, (), carried, steps)
+                objects = objects_of(video, given, lambda: self.segmenter, names)
+            carried = self._carried.carry_given(video, objects, self.propagator, steps)
+            return self._result(video, _Request(source, query, given=objects), None, (), carried, steps)
 
     def replay(self, trace: Trace, source: Source, *, on_progress: Progress | None = None) -> SegmentationResult:
         """Make the masks of a trace again, without its language model.
@@ -177,11 +187,13 @@ class VideoSegmenter:
             unknown = check_trace(trace, video, self.preset, self.stages.settings)
             best, in_key_segment, after_check = _anchors(trace, "follow"), _anchors(trace, "split"), _anchors(trace, "check")
             known = _Understood(trace.keyframes, trace.reasoning, best) if trace.keyframes and trace.reasoning else None
-            given = {index: np.stack([decode(rle) for rle in masks]) for index, masks in trace.seed_masks.items()}
-            seeds = given or self._seed(video, known, steps)
-            carried, _ = self._carry(video, seeds, [lambda _seeds, _carried: in_key_segment, lambda _seeds, _carried: after_check], steps)
-            request = _Request(source, trace.query, trace.seed, given)
-            result = self._result(video, request, known, trace.anchors, carried, steps)
+            if (given := _given_objects(trace)) is not None:
+                carried = self._carried.carry_given(video, given, self.propagator, steps)
+                result = self._result(video, _Request(source, trace.query, trace.seed, given), None, (), carried, steps)
+            else:
+                seeds, further = self._seed(video, known, steps), (in_key_segment, after_check)
+                carried, _ = self._carry(video, seeds, [lambda _seeds, _carried, found=found: found for found in further], steps)
+                result = self._result(video, _Request(source, trace.query, trace.seed), known, trace.anchors, carried, steps)
             return replace(result, notes=(*result.notes, unknown)) if unknown else result
 
     # ---- the stages, in the order of the paper ----
@@ -256,7 +268,8 @@ class VideoSegmenter:
         carried: Carried,
         steps: Steps,
     ) -> SegmentationResult:
-        size = video.info.width, video.info.height
+        size, given = (video.info.width, video.info.height), request.given or GivenObjects({})
+        ids = given.object_ids
         trace = Trace(
             version=__version__,
             query=request.query,
@@ -265,7 +278,9 @@ class VideoSegmenter:
             video=TracedVideo(video.path.name if video.path else video.info.source, video.num_frames, size, str(video.fingerprint())),
             keyframes=found.keyframes if found else None,
             reasoning=found.reasoning if found else None,
-            seed_masks={index: tuple(encode(mask) for mask in masks) for index, masks in request.seed_input.items()},
+            seed_masks={index: tuple(encode(masks[n]) if n in masks else None for n in ids) for index, masks in given.masks.items()},
+            object_ids=ids,
+            object_names=tuple(given.names.get(number, "") for number in ids) if given.names else (),
             anchors=anchors,
             events=carried.events,
             settings=self.stages.settings,
@@ -278,7 +293,7 @@ class VideoSegmenter:
             size=size,
             keyframes=found.keyframes if found else None,
             reasoning=found.reasoning if found else None,
-            tracks=Track.all_of(carried.spool),
+            tracks=Track.all_of(carried.spool, ids if request.given else None, given.names),
             times=video.times,
             trace=trace,
             timings_s=steps.timings_s,
@@ -303,6 +318,18 @@ class VideoSegmenter:
 
 def _anchors(trace: Trace, why: AnchorReason) -> tuple[Anchor, ...]:
     return tuple(anchor for anchor in trace.anchors if anchor.why == why)
+
+
+def _given_objects(trace: Trace) -> GivenObjects | None:
+    """Return the objects that a user gave, from the trace of the run; None where a sentence was given."""
+    if not trace.seed_masks:
+        return None
+    ids = trace.object_ids or tuple(range(1, 1 + len(next(iter(trace.seed_masks.values())))))
+    masks = {
+        index: {number: decode(rle) for number, rle in zip(ids, rles, strict=True) if rle is not None}
+        for index, rles in trace.seed_masks.items()
+    }
+    return GivenObjects(masks, {number: name for number, name in zip(ids, trace.object_names, strict=False) if name})
 
 
 def _without_empty(seeds: Seeds) -> Seeds:
