@@ -20,10 +20,15 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
+from hypothesis import HealthCheck, settings
 
 from helpers.places import SHARED_DATA
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.video import write_video
+
+# how long an input takes to draw says more about the machine than about the test
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 if TYPE_CHECKING:  # what takes long to import is imported by the fixture that needs it
     import torch
