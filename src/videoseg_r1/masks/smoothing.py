@@ -3,9 +3,10 @@
 The rule, in this order; a *flat* value fills some square of 3 x 3 pixels, R is the range of the values:
 
 1. In pictures of fewer than 512 pixels, other than JPEG, every value is an object's own.
-2. **Smoothed borders**: the values that are nowhere flat are at least as many as the flat ones, but one; most of their pixels lie between a
-   lower and a higher neighbour; and nine in ten lie, by value, between flat areas near them (in JPEG only this). They go to the nearest of
-   these areas; flat values within R/32 (JPEG: R/12) are one.
+2. **Smoothed borders**: flat areas make up most of the picture; the values that are nowhere flat are at least as many as the flat ones,
+   but one; most of their pixels lie between a lower and a higher neighbour; and nine in ten lie, by value, between flat areas near them
+   (in JPEG the two conditions before this one are not asked for). They go to the nearest of these areas; flat values within R/32 (JPEG:
+   R/12) are one.
 3. **A soft mask** (grey only): 16 or more values in gentle steps (six in ten within R/8), either with most pixels near both ends, or
    without any large step. It is cut half way between its darkest and its brightest value.
 4. **A photograph**: values in gentle steps, and neither. It is refused.
@@ -35,6 +36,7 @@ _REACHES = (4, 8, 16)
 _BETWEEN = 0.6
 _EXPLAINED = 0.9
 _FLAT_SHARE = 0.4
+"""Least share of pixels whose whole surroundings of 3 x 3 are equal: the edges of flat areas are not."""
 _MANY = 16
 _GENTLE = 0.6
 _AT_ENDS = 0.6

@@ -170,6 +170,13 @@ class TestSmoothed:
         assert (found.labels == labels).all()
         assert found.notes == ()
 
+    def test_a_thin_object_between_two_of_many_flat_ones_stays(self, tmp_path: Path) -> None:
+        stripes = np.repeat(np.array([10, 200, 30, 220, 50, 240, 70], np.uint8), 10)[None].repeat(HEIGHT, 0)
+        stripes[:, 10] = 100
+        found = read_mask_picture(saved(Image.fromarray(stripes), tmp_path / "m.png"))
+        assert (found.labels == stripes).all()
+        assert found.notes == ()
+
 
 class TestSoft:
     @pytest.mark.parametrize("width", [64, 300, 900])
@@ -190,9 +197,9 @@ class TestSoft:
         blobs = cv2.GaussianBlur(rng.normal(0, 1, (HEIGHT * 2, WIDTH * 2)).astype(np.float32), (0, 0), 4)
         photo = (128 + 45 * blobs / blobs.std() + rng.normal(0, 4, blobs.shape)).clip(0, 255).astype(np.uint8)
         photo[:, WIDTH:] = photo[:, WIDTH:] // 3
-        for name in ("m.png", "m.jpg"):
+        for name, options in (("m.png", {}), ("m.jpg", {}), ("coarse.jpg", {"quality": 10})):
             with pytest.raises(InvalidDocument, match="photograph"):
-                read_mask(saved(Image.fromarray(photo), tmp_path / name))
+                read_mask(saved(Image.fromarray(photo), tmp_path / name, **options))
 
     def test_photographs_of_real_clips_are_refused(self, shared_data: Path, tmp_path: Path) -> None:
         photos = sorted((shared_data / "davis16_dev/JPEGImages/480p").glob("*/00000.jpg"))
