@@ -48,9 +48,7 @@ SeedOption: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed 
 KeepPrefixOption: TypeAlias = Annotated[bool, typer.Option("--keep-prefix", help="Use the good frames of a damaged video.")]
 MaskOption: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
-        "--mask", metavar="[[OBJECT][@FRAME]=]FILE", help="Picture of the objects on a frame: one value, index or colour for each."
-    ),
+    typer.Option("--mask", metavar="[[OBJECT][@FRAME]=]FILE", help="Picture of the objects on a frame, one value or colour each."),
 ]
 BoxOption: TypeAlias = Annotated[
     list[str] | None,
