@@ -54,21 +54,21 @@ BackgroundOption: TypeAlias = Annotated[
 ]
 MaskOption: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--mask", metavar="[OBJECT][@FRAME=]FILE", help="Picture of the objects on a frame: one value, index or colour for each."),
+    typer.Option("--mask", metavar="[[OBJECT][@FRAME]=]FILE", help="Picture of the objects on a frame, one value or colour each."),
 ]
 BoxOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--box",
-        metavar="[OBJECT][@FRAME=]X1,Y1,X2,Y2",
+        metavar="[[OBJECT][@FRAME]=]X1,Y1,X2,Y2",
         help="Box around an object in pixels; repeatable: dog@30=10,20,40,50.",
     ),
 ]
 PointOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--point", metavar="[OBJECT][@FRAME=]X,Y", help="Point on an object; repeatable, as --box.")
+    list[str] | None, typer.Option("--point", metavar="[[OBJECT][@FRAME]=]X,Y", help="Point on an object; repeatable, as --box.")
 ]
 NegPointOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--neg-point", metavar="[OBJECT][@FRAME=]X,Y", help="Point beside an object; repeatable, as --box.")
+    list[str] | None, typer.Option("--neg-point", metavar="[[OBJECT][@FRAME]=]X,Y", help="Point beside an object; repeatable, as --box.")
 ]
 FrameOption: TypeAlias = Annotated[
     int | None,

@@ -3,12 +3,13 @@
 The rule, in this order; a *flat* value fills some square of 3 x 3 pixels, R is the range of the values:
 
 1. In pictures of fewer than 512 pixels, other than JPEG, every value is an object's own.
-2. **Smoothed borders**: the values that are nowhere flat are at least as many as the flat ones, but one; most of their pixels lie between a
-   lower and a higher neighbour; and nine in ten lie, by value, between flat areas near them (in JPEG only this). They go to the nearest of
-   these areas; flat values within R/32 (JPEG: R/12) are one.
+2. **Smoothed borders**: flat areas make up most of the picture; the values that are nowhere flat are at least as many as the flat ones,
+   but one; most of their pixels lie between a lower and a higher neighbour; and nine in ten lie, by value, between flat areas near them
+   (in JPEG the two conditions before this one are not asked for). They go to the nearest of these areas; flat values within R/32 (JPEG:
+   R/12) are one.
 3. **A soft mask** (grey only): 16 or more values in gentle steps (six in ten within R/8), either with most pixels near both ends, or
    without any large step. It is cut half way between its darkest and its brightest value.
-4. **A photograph**: values in gentle steps, and neither. It is refused.
+4. **A photograph**: 16 or more grey values in gentle steps and with few equal neighbours, or in JPEG, and neither. It is refused.
 5. Otherwise every value is an object's own.
 
 All thresholds are ours. Not here: which value is which object, and files (`mask_picture`).
@@ -35,6 +36,7 @@ _REACHES = (4, 8, 16)
 _BETWEEN = 0.6
 _EXPLAINED = 0.9
 _FLAT_SHARE = 0.4
+"""Least share of pixels whose whole surroundings of 3 x 3 are equal: the edges of flat areas are not."""
 _MANY = 16
 _GENTLE = 0.6
 _AT_ENDS = 0.6
@@ -65,14 +67,14 @@ def flattened(values: _Bytes, where: str, *, lossy: bool = False) -> Flattened:
     levels = _levels_of(values, codes, span, lossy=lossy)
     if levels is not None:
         return _snapped(values, codes, levels)
-    if values.shape[2] > 1 or not _is_gentle(values[..., 0], span):
+    grey, gentle, num_values = values[..., 0], _is_gentle(values[..., 0], span), np.unique(codes).size
+    if values.shape[2] > 1 or not (gentle or lossy) or num_values < _MANY:
         return Flattened(values, "")
-    grey = values[..., 0]
-    if _is_soft(grey, span):
+    if gentle and _is_soft(grey, span):
         middle = (int(grey.max()) + int(grey.min())) / 2
-        return Flattened(((grey > middle) * np.uint8(255))[..., None], f"a soft mask of {np.unique(grey).size} values was cut half way")
-    if _least_equal(grey) < 0.5:
-        why = f"it has {np.unique(grey).size} grey values in gentle steps, as a photograph has"
+        return Flattened(((grey > middle) * np.uint8(255))[..., None], f"a soft mask of {num_values} values was cut half way")
+    if lossy or _least_equal(grey) < 0.5:
+        why = f"it has {num_values} grey values in gentle steps, as a photograph has"
         raise InvalidDocument("not a mask picture", where=where, why=why, fix=PHOTOGRAPH_FIX)
     return Flattened(values, "")
 
@@ -191,9 +193,9 @@ def _steps(grey: _Bytes) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
 
 
 def _is_gentle(grey: _Bytes, span: int) -> bool:
-    """Return whether there are many values, and most neighbours that differ do so by little, as in soft masks and photographs."""
+    """Return whether most neighbours that differ do so by little, as in soft masks and photographs."""
     steps = np.concatenate([step[step > 0] for step in _steps(grey)])
-    return np.unique(grey).size >= _MANY and steps.size > 0 and float((steps <= span / 8).mean()) >= _GENTLE
+    return steps.size > 0 and float((steps <= span / 8).mean()) >= _GENTLE
 
 
 def _is_soft(grey: _Bytes, span: int) -> bool:

@@ -170,6 +170,13 @@ class TestSmoothed:
         assert (found.labels == labels).all()
         assert found.notes == ()
 
+    def test_a_thin_object_between_two_of_many_flat_ones_stays(self, tmp_path: Path) -> None:
+        stripes = np.repeat(np.array([10, 200, 30, 220, 50, 240, 70], np.uint8), 10)[None].repeat(HEIGHT, 0)
+        stripes[:, 10] = 100
+        found = read_mask_picture(saved(Image.fromarray(stripes), tmp_path / "m.png"))
+        assert (found.labels == stripes).all()
+        assert found.notes == ()
+
 
 class TestSoft:
     @pytest.mark.parametrize("width", [64, 300, 900])
@@ -193,6 +200,13 @@ class TestSoft:
         for name in ("m.png", "m.jpg"):
             with pytest.raises(InvalidDocument, match="photograph"):
                 read_mask(saved(Image.fromarray(photo), tmp_path / name))
+
+    def test_a_photograph_that_jpeg_made_flat_is_refused(self, tmp_path: Path) -> None:
+        blobs = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, (192, 256)).astype(np.float32), (0, 0), 8)
+        photo = (128 + 45 * blobs / blobs.std()).clip(0, 255).astype(np.uint8)
+        photo[:, 128:] //= 3
+        with pytest.raises(InvalidDocument, match="photograph"):
+            read_mask(saved(Image.fromarray(photo), tmp_path / "m.jpg", quality=10))
 
     def test_photographs_of_real_clips_are_refused(self, shared_data: Path, tmp_path: Path) -> None:
         photos = sorted((shared_data / "davis16_dev/JPEGImages/480p").glob("*/00000.jpg"))
