@@ -136,6 +136,7 @@ def test_clusters_are_what_a_reader_takes_as_one_sign() -> None:
 
 
 def test_chinese_characters_part_anywhere_and_words_do_not() -> None:
+    require("犬")
     lines = wrap("犬" * 50 + " running", 22, 300, 20)
     assert "".join(lines) == "犬" * 50 + "running"
     assert lines[-1].endswith("running")
