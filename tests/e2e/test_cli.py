@@ -111,7 +111,8 @@ def test_propagate_follows_a_mask_and_writes_every_format(drawn: Drawn) -> None:
 def test_the_document_says_what_came_out(drawn: Drawn) -> None:
     document = drawn.document
     assert document["schema"] == "videoseg-result/1"
-    assert document["video"] == {"name": "disc.mp4", "num_frames": NUM_FRAMES, "size": [WIDTH, HEIGHT]}
+    facts = {"name": "disc.mp4", "num_frames": NUM_FRAMES, "size": [WIDTH, HEIGHT]}
+    assert document["video"] == facts | {"fingerprint": document["video"]["fingerprint"]}
     assert [track["num_frames_present"] for track in document["tracks"]] == [NUM_FRAMES]
     assert json.loads((drawn.run / "result.json").read_text()) == {k: v for k, v in document.items() if k != "outputs"}
 

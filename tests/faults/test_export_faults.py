@@ -224,4 +224,5 @@ class TestNamesAndWords:
         command = [sys.executable, "-O", "-W", "error", "-c", script, str(tmp_path / "run ü"), str(tmp_path / "out ü"), ",".join(ALL)]
         done = subprocess.run(command, check=False, capture_output=True, timeout=100, env=environment, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stderr.decode()
-        assert read_run(tmp_path / "out ü").to_dict() == read_run(tmp_path / "run ü").to_dict()
+        written = read_run(tmp_path / "out ü").to_dict() | {"notes": []}  # where no font has Japanese letters, a note says so
+        assert written == read_run(tmp_path / "run ü").to_dict()

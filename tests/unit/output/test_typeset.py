@@ -115,6 +115,12 @@ def test_right_to_left_text_runs_from_right_to_left() -> None:
     assert not np.array_equal(left, right)
 
 
+def test_signs_of_other_fonts_stand_in_their_place_in_right_to_left_text() -> None:
+    require("אבג")
+    require("\N{DOG}")
+    assert [run.text.strip() for run in lay_out("אבג \N{DOG} דהו", 40).runs if run.text.strip()] == ["דהו", "\N{DOG}", "אבג"]
+
+
 def test_letters_are_joined_and_conjuncts_formed() -> None:
     """A font that joins makes a word narrower than its letters apart, which a blank without width between them keeps apart."""
     for word in ("لله", "क्ष"):
@@ -130,6 +136,7 @@ def test_clusters_are_what_a_reader_takes_as_one_sign() -> None:
 
 
 def test_chinese_characters_part_anywhere_and_words_do_not() -> None:
+    require("犬")
     lines = wrap("犬" * 50 + " running", 22, 300, 20)
     assert "".join(lines) == "犬" * 50 + "running"
     assert lines[-1].endswith("running")
