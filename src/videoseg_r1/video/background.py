@@ -16,12 +16,12 @@ from PIL import Image
 from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.types import RgbImage
 
-Color: TypeAlias = tuple[int, int, int]
-WHITE: Color = (255, 255, 255)
-_NAMES = {"white": WHITE, "black": (0, 0, 0)}
+PlainColor: TypeAlias = tuple[int, int, int]
+_WHITE: PlainColor = (255, 255, 255)
+_NAMES = {"white": _WHITE, "black": (0, 0, 0)}
 
 
-def parse_color(text: str) -> Color:
+def parse_color(text: str) -> PlainColor:
     """Return the colour of "white", "black" or "#rrggbb" as red, green, blue 0..255. Raises: InvalidConfig."""
     if text in _NAMES:
         return _NAMES[text]
@@ -31,17 +31,17 @@ def parse_color(text: str) -> Color:
     return red, green, blue
 
 
-def color_name(color: Color) -> str:
+def color_name(color: PlainColor) -> str:
     """Return what `parse_color` reads as this colour."""
     return next((name for name, known in _NAMES.items() if color == known), "#{:02x}{:02x}{:02x}".format(*color))
 
 
-def flattened_note(background: Color) -> str:
+def flattened_note(background: PlainColor) -> str:
     """Return the note of a source whose transparency is flattened."""
     return f"transparency is flattened on {color_name(background)}"
 
 
-def flatten(rgb: RgbImage, alpha: npt.NDArray[np.uint8], background: Color) -> RgbImage:
+def flatten(rgb: RgbImage, alpha: npt.NDArray[np.uint8], background: PlainColor) -> RgbImage:
     """Return (H, W, 3) uint8 with `rgb` (H, W, 3) laid over a plain colour; `alpha` (H, W) is 255 where it is opaque."""
     if (alpha == 255).all():
         return rgb
@@ -50,7 +50,7 @@ def flatten(rgb: RgbImage, alpha: npt.NDArray[np.uint8], background: Color) -> R
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def to_rgb(image: Image.Image, background: Color) -> RgbImage:
+def to_rgb(image: Image.Image, background: PlainColor) -> RgbImage:
     """Return (H, W, 3) uint8 of the current frame of a picture, its transparency flattened.
 
     16-bit grey keeps its upper 8 bits, where Pillow would clip it to white.

@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, NoVideoStream, UnsupportedSource
 from videoseg_r1.types import Frame, RgbImage, VideoInfo
-from videoseg_r1.video.background import Color, color_name, flattened_note
+from videoseg_r1.video.background import PlainColor, color_name, flattened_note
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
 from videoseg_r1.video.checksums import damaged_ranges
 from videoseg_r1.video.container import open_container, picture_notes
@@ -50,7 +50,9 @@ class FileVideo(DecodedVideo):
     Raises: CorruptVideo, NoVideoStream, UnsupportedSource, LimitExceeded.
     """
 
-    def __init__(self, path: Path, kind: Container, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> None:
+    def __init__(
+        self, path: Path, kind: Container, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: PlainColor
+    ) -> None:
         self._path, self._limits = path, limits
         self._kind: Container = kind
         self._index: FrameIndex | None = None
@@ -281,7 +283,7 @@ class FileVideo(DecodedVideo):
         return rgb
 
 
-def _info(path: Path, header: Header, picture: VideoFrame | None, notes: tuple[str, ...], background: Color) -> VideoInfo:
+def _info(path: Path, header: Header, picture: VideoFrame | None, notes: tuple[str, ...], background: PlainColor) -> VideoInfo:
     """Facts of the header, corrected by the first decoded picture."""
     rotation = round((picture.rotation if picture else 0) / 90) * 90 % 360
     width, height = (picture.width, picture.height) if picture else (header.width, header.height)

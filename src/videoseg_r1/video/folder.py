@@ -17,7 +17,7 @@ from PIL import Image
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InputError, LimitExceeded, NoVideoStream, ShapeMismatch, UnsupportedSource
 from videoseg_r1.types import Frame, VideoInfo
-from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
+from videoseg_r1.video.background import PlainColor, color_name, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import DEFAULT_FPS, OnCorrupt, check_limit
 from videoseg_r1.video.decoded import Damage, DecodedVideo
 from videoseg_r1.video.pictures import decoding, opened_picture
@@ -35,7 +35,7 @@ class FolderVideo(DecodedVideo):
         every picture is decoded once on opening, to find the damaged ones.
     """
 
-    def __init__(self, path: Path, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> None:
+    def __init__(self, path: Path, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: PlainColor) -> None:
         self._limits, self._rate, self._background = limits, fps or DEFAULT_FPS, background
         self._files, notes = _frame_files(path)
         if not self._files:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import InvalidConfig, SourceNotFound, UnsupportedSource, UsageError
-from videoseg_r1.video.background import Color, parse_color
+from videoseg_r1.video.background import PlainColor, parse_color
 from videoseg_r1.video.base import BorrowedVideo, OnCorrupt, Video, own_times
 from videoseg_r1.video.file import FileVideo
 from videoseg_r1.video.folder import FolderVideo
@@ -72,7 +72,7 @@ def open_video(
     raise UsageError("this cannot be opened as a video", where=type(source).__name__, fix="give a path, an array, or an iterable of arrays")
 
 
-def _open_path(source: str | Path, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> Video:
+def _open_path(source: str | Path, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: PlainColor) -> Video:
     path = Path(source)
     if "\0" in str(source):
         raise SourceNotFound("a path cannot hold a null byte", where=repr(str(source)))

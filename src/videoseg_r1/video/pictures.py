@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from videoseg_r1.config import Limits
 from videoseg_r1.errors import CorruptVideo, LimitExceeded
 from videoseg_r1.types import Frame, VideoInfo
-from videoseg_r1.video.background import Color, color_name, flattened_note, is_transparent, to_rgb
+from videoseg_r1.video.background import PlainColor, color_name, flattened_note, is_transparent, to_rgb
 from videoseg_r1.video.base import OnCorrupt, Video, check_limit, own_times
 from videoseg_r1.video.decoded import Damage, DecodedVideo
 from videoseg_r1.video.memory import ArrayVideo, check_size
@@ -37,7 +37,9 @@ _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 """Photos of phones may hold a second view, and TIFF files pages: neither is an animation."""
 
 
-def open_picture_file(path: Path, kind: Picture, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: Color) -> Video:
+def open_picture_file(
+    path: Path, kind: Picture, *, limits: Limits, on_corrupt: OnCorrupt, fps: float | None, background: PlainColor
+) -> Video:
     """Open a photo as a video of one frame, or an animation.
 
     Raises: CorruptVideo: it cannot be decoded. LimitExceeded: it is too large, by its header. InvalidConfig: `fps` for an animation.
@@ -55,7 +57,7 @@ def open_picture_file(path: Path, kind: Picture, *, limits: Limits, on_corrupt: 
 class ImageVideo(ArrayVideo):
     """A single photo, turned upright by its orientation tag."""
 
-    def __init__(self, path: Path, kind: Picture, *, limits: Limits, fps: float | None, background: Color) -> None:
+    def __init__(self, path: Path, kind: Picture, *, limits: Limits, fps: float | None, background: PlainColor) -> None:
         with opened_picture(path, kind, limits) as image, decoding(path):
             orientation: int = image.getexif().get(_ORIENTATION, 1)
             notes = (*_misnamed(path, kind), *((flattened_note(background),) if is_transparent(image) else ()))
@@ -75,7 +77,7 @@ class ImageVideo(ArrayVideo):
 class AnimationVideo(DecodedVideo):
     """GIF, APNG, animated WebP or AVIF. Delays up to 10 ms count as 100 ms, as in browsers."""
 
-    def __init__(self, path: Path, kind: Picture, *, limits: Limits, on_corrupt: OnCorrupt, background: Color) -> None:
+    def __init__(self, path: Path, kind: Picture, *, limits: Limits, on_corrupt: OnCorrupt, background: PlainColor) -> None:
         self._path, self._limits, self._background = path, limits, background
         self._kind: Picture = kind
         self._times: tuple[float, ...] | None = None

@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from videoseg_r1.types import RgbImage
-from videoseg_r1.video.background import Color, flatten
+from videoseg_r1.video.background import PlainColor, flatten
 
 
 class RgbConverter:
@@ -17,7 +17,7 @@ class RgbConverter:
     One reformatter for all pictures: setting up a conversion costs more than running it; threads cost more than they save.
     """
 
-    def __init__(self, background: Color) -> None:
+    def __init__(self, background: PlainColor) -> None:
         self.flattened = False
         self._background = background
         self._colors, self._alphas = VideoReformatter(), VideoReformatter()
