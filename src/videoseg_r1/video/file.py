@@ -81,7 +81,8 @@ class FileVideo(DecodedVideo):
         """Take over what only the first picture tells."""
         check_size(picture.width, picture.height, self._limits, str(self._path))
         self._info = _info(self._path, self._header, picture, self._header.notes + picture_notes(picture, stream), self._background)
-        self._rgb(0, picture)  # so that the notes tell of transparency
+        if self._pixels.has_alpha(picture):
+            self._rgb(0, picture)  # so that the notes tell of transparency
 
     @property
     def times(self) -> tuple[float, ...]:
