@@ -58,6 +58,7 @@ CASES: dict[str, tuple[Sequence[str], int, str]] = {
     "no such file": (("segment", "none.mp4", "a dog", *OUT), 3, "SourceNotFound"),
     "an address": (("segment", "http://127.0.0.1/a.mp4", "a dog", *OUT), 3, "SourceNotFound"),
     "a null byte": (("segment", "a\0b.mp4", "a dog", *OUT), 2, "UsageError"),
+    "no colour": (("segment", "good.mp4", "a dog", *OUT, "--background", "red"), 2, "InvalidConfig"),
     "a device": (("segment", "/dev/zero", "a dog", *OUT), 3, "UnsupportedSource"),
     "an empty file": (("segment", "zero.mp4", "a dog", *OUT), 3, "CorruptVideo"),
     "text": (("segment", "text.mp4", "a dog", *OUT), 3, "UnsupportedSource"),

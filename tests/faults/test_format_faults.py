@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import videoseg_r1.video.container
 from helpers.formats import DRAWN, Drawn, draw, draw_picture, found_in, number_frame, read_number
 from helpers.heif import draw_heic
 from videoseg_r1.config import Limits
@@ -360,6 +362,16 @@ class TestHostile:
         ):
             with pytest.raises(LimitExceeded, match=name):
                 _ = open_video(path, limits=limits).num_frames
+
+    def test_a_search_without_an_end_is_given_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(videoseg_r1.video.container, "_OPENING_TIMEOUT_S", 0.1)
+        head = b"\x78\0\x05\x5f\0\0\x0f\xa0\0\0\x0c\x01\0"
+        data = zlib.compress(head + bytes(200 << 20), 1)
+        (tmp_path / "a.swf").write_bytes(b"CWS\x06" + struct.pack("<I", 200 << 20) + data)
+        begin = time.monotonic()
+        with pytest.raises(CorruptVideo, match=r"within 0\.1 seconds"):
+            open_video(tmp_path / "a.swf")
+        assert time.monotonic() - begin < 3
 
     def test_bombs_are_refused_by_their_headers(self, tmp_path: Path) -> None:
         Image.fromarray(number_frame(0)).save(tmp_path / "a.avif")

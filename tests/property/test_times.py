@@ -114,7 +114,7 @@ def test_every_output_shows_every_frame_at_its_time(tmp_path: Path, container: s
     result = result_of(trace, masks, times=times, info=info, source=path)
     written = save(result, tmp_path / "out", ["overlay", "matte", "cutout", "prores", "png", "rle"])
     for name in ("overlay", "matte", "cutout", "prores"):
-        with open_video(written[name]) as video:
+        with open_video(written[name], background="black") as video:
             shown = [number_of(frame.rgb) for frame in video]
             assert shown == numbers == list(range(8)), name
             assert near(video.times, times), name

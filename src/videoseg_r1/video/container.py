@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError, InvalidDataError
+from av.error import ExitError, FFmpegError, InvalidDataError
 from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -23,6 +23,8 @@ from videoseg_r1.video.base import check_limit
 from videoseg_r1.video.sniff import Container
 from videoseg_r1.video.truncation import is_cut_short
 
+_OPENING_TIMEOUT_S = 10.0
+"""Files are opened in milliseconds, but some that are hostile or full of zeros let FFmpeg search for minutes."""
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 _MAX_PIXEL_ASPECT = 100
 
@@ -34,7 +36,9 @@ def open_container(path: Path, kind: Container, limits: Limits) -> InputContaine
     """
     options = {"format_whitelist": kind, "protocol_whitelist": "file", "max_pixels": str(limits.max_width * limits.max_height)}
     try:
-        container = av.open(str(path.absolute()), "r", format=kind, options=options, metadata_errors="replace")
+        container = av.open(
+            str(path.absolute()), "r", format=kind, options=options, metadata_errors="replace", timeout=(_OPENING_TIMEOUT_S, None)
+        )
     except (FFmpegError, ValueError) as error:
         raise CorruptVideo(
             "the video cannot be opened",
@@ -84,6 +88,8 @@ def pixel_aspect(stream: VideoStream, rotation: int) -> tuple[int, int]:
 
 def reason_of(error: Exception) -> str:
     """One short line of a foreign error, without its numbers and paths."""
+    if isinstance(error, ExitError):
+        return f"nothing that can be read is found within {_OPENING_TIMEOUT_S:g} seconds"
     if isinstance(error, InvalidDataError):
         return "the decoder met invalid data"
     return (error.strerror if isinstance(error, FFmpegError) else None) or str(error)

@@ -102,10 +102,15 @@ class Pictures:
             yield picture
 
     def _decode(self) -> Iterator[VideoFrame]:
-        for packet in self._packets():
-            sent = self._stamps.of_packet(packet)
-            self._spread.sent(sent)
-            found, trouble = self._pictures_of(packet, is_needed=self._is_needed(packet, sent))
+        packets = self._container.demux(self.stream)
+        while True:
+            with self._errors:
+                packet = self._next(packets)
+                if packet is None:
+                    break
+                sent = self._stamps.of_packet(packet)
+                self._spread.sent(sent)
+                found, trouble = self._pictures_of(packet, is_needed=self._is_needed(packet, sent))
             pictures = deque((picture, self._stamps.of_picture(picture)) for picture in found)
             if trouble:
                 # what comes out now, but was sent before, was decoded before
@@ -128,32 +133,25 @@ class Pictures:
         self.damaged = self._spread.reaches(picture, stamp)
         return picture
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """Read the packets of the stream, the empty one at the end included, which empties the decoder."""
-        packets = self._container.demux(self.stream)
-        while True:
-            try:
-                with self._errors:
-                    packet = next(packets, None)
-            except FFmpegError as error:
-                self.damage = self.damage or reason_of(error)
-                packet = None
-            except IndexError:
-                # PyAV's own flush at the end trips over streams that appeared in the middle of a transport stream; that is no damage
-                packet = None
-            self.ends_badly |= self._errors.count > 0 and (packet is None or not packet.size)
-            if packet is None:
-                return
-            yield packet
+    def _next(self, packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | None:
+        """Read the next packet of the stream; the last one is empty and empties the decoder."""
+        try:
+            packet = next(packets, None)
+        except FFmpegError as error:
+            self.damage = self.damage or reason_of(error)
+            packet = None
+        except IndexError:
+            # PyAV's own flush at the end trips over streams that appeared in the middle of a transport stream; that is no damage
+            packet = None
+        self.ends_badly |= self._errors.count > 0 and (packet is None or not packet.size)
+        return packet
 
     def _pictures_of(self, packet: Packet[VideoStream], *, is_needed: bool) -> tuple[list[VideoFrame], str]:
         """Decode a packet. Return its pictures, and what is wrong with it, "" for nothing; errors count if the picture is needed."""
-        trouble = ""
-        if packet.size and self._errors.count:
-            trouble = _INVALID
+        trouble = _INVALID if packet.size and self._errors.count else ""
         if packet.is_corrupt:
             trouble = "the picture data end in the middle of a frame"
-        elif any(packet.pos is not None and packet.pos in suspect for suspect in self._suspects):
+        elif self._suspects and any(packet.pos is not None and packet.pos in suspect for suspect in self._suspects):
             trouble = "a checksum of the file does not fit"
         elif self._nal_units is not None and self._nal_units.are_broken(bytes(packet)):
             trouble = "the picture data hold bytes that cannot be there"
@@ -166,14 +164,14 @@ class Pictures:
         return pictures, trouble or (error if is_needed else "")
 
     def _decoded(self, decoder: VideoCodecContext, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], str]:
+        before = self._errors.count
         try:
-            with self._errors:
-                pictures = decoder.decode(packet)
+            pictures = decoder.decode(packet)
         except EOFError:  # the decoder was emptied before
             return [], ""
         except FFmpegError as error:
             return [], reason_of(error)
-        if self._errors.count:
+        if self._errors.count > before:
             return pictures, _INVALID
         return pictures, "the decoder made up parts of a picture" if any(picture.is_corrupt for picture in pictures) else ""
 

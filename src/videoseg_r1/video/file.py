@@ -35,7 +35,7 @@ from videoseg_r1.video.header import Header, clocked, read_header, video_stream
 from videoseg_r1.video.memory import check_size
 from videoseg_r1.video.pixels import RgbConverter
 from videoseg_r1.video.sniff import Container
-from videoseg_r1.video.timeline import Clock, FrameIndex, with_next
+from videoseg_r1.video.timeline import Clock, FrameIndex
 from videoseg_r1.video.truncation import is_cut_short
 from videoseg_r1.video.unreadable import check_readable
 
@@ -80,7 +80,8 @@ class FileVideo(DecodedVideo):
         check_size(picture.width, picture.height, self._limits, str(self._path))
         info = _info(self._path, self._header, picture, self._header.notes + picture_notes(picture, stream), self._background)
         self._info = replace(info, pixel_aspect=pixel_aspect(stream, picture.rotation))
-        self._rgb(0, picture)  # so that the notes tell of transparency
+        if self._pixels.has_alpha(picture):
+            self._rgb(0, picture)  # so that the notes tell of transparency
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -161,16 +162,21 @@ class FileVideo(DecodedVideo):
         self._finish(index, pictures)
 
     def _timed(self, pictures: Pictures, index: FrameIndex) -> _Decoded:
-        """Yield the pictures with their numbers and times, and write them into an index; each waits for the stamp of the next one."""
+        """Yield the pictures with their numbers and times, and write them into an index."""
         clock = Clock(self._header.time_base, 1 / self._rate, timeless=not self._header.states_times)
         marked = ((picture, pictures.damaged) for picture in pictures)
-        for number, ((picture, damaged), following) in enumerate(with_next(marked)):
+        upcoming = next(marked, None)
+        while upcoming is not None:
+            (picture, damaged), number, upcoming = upcoming, len(index), None
             check_limit(number + 1, self._limits.max_frames, "max_frames", "frames", str(self._path))
-            time_s = clock.time_s(picture.pts, following[0].pts if following else None)
+            if clock.is_doubtful(picture.pts):  # holding every picture until the next one is decoded would cost a tenth of the time
+                upcoming = next(marked, None)
+            time_s = clock.time_s(picture.pts, upcoming[0].pts if upcoming else None)
             if self._header.states_times:  # a rate that is assumed must not make a video too long
                 check_limit(time_s, self._limits.max_duration_s, "max_duration_s", "duration in seconds", str(self._path))
             index.add(picture, time_s, damaged=damaged)
             yield number, picture, time_s
+            upcoming = upcoming or next(marked, None)
 
     def _finish(self, index: FrameIndex, pictures: Pictures) -> None:
         """Take over the index of all pictures, or the part of it that is used."""

@@ -61,9 +61,9 @@ class LibavErrors:
     """
 
     def __init__(self, *, own_thread: bool) -> None:
-        self.count = 0
         self._own_thread = own_thread
-        self._before = 0
+        self._before = self._found = 0
+        self._is_entered = False
         self._capture = Capture()
 
     def __enter__(self) -> Self:
@@ -71,12 +71,19 @@ class LibavErrors:
         self._before = libav.get_last_error()[0]
         self._capture = Capture()
         self._capture.__enter__()
+        self._is_entered = True
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._capture.__exit__(None, None, None)
+    @property
+    def count(self) -> int:
+        """Number of errors since it was entered, up to now or until it was left."""
+        if not self._is_entered:
+            return self._found
         if self._own_thread:
-            self.count = sum(level <= libav.ERROR for level, _, _ in self._capture.logs)
-        else:
-            self.count = libav.get_last_error()[0] - self._before
+            return sum(level <= libav.ERROR for level, _, _ in self._capture.logs)
+        return libav.get_last_error()[0] - self._before
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._found, self._is_entered = self.count, False
+        self._capture.__exit__(None, None, None)
         _log.leave()

@@ -6,9 +6,12 @@ filled with zeros, does. Decoders take such bytes for the end of the unit. Not h
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from av.video.codeccontext import VideoCodecContext
+
+_NONZERO = re.compile(rb"[^\x00]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,11 @@ def _is_broken(data: bytes, begin: int, end: int, *, with_start_codes: bool) -> 
     if data.find(b"\0\0\2", begin, end) >= 0:
         return True
     while (found := data.find(b"\0\0\0", begin, end)) >= 0:
-        begin = found + 3
-        while begin < end and not data[begin]:
-            begin += 1
+        following = _NONZERO.search(data, found + 3, end)
         # zeros may follow the last byte of a unit, and precede a start code
-        if begin < end and not (with_start_codes and data[begin] == 1):
+        if following is None:
+            return False
+        if not (with_start_codes and following[0] == b"\1"):
             return True
+        begin = following.start()
     return False

@@ -23,13 +23,16 @@ class RgbConverter:
         self._colors, self._alphas = VideoReformatter(), VideoReformatter()
         self._format, self._has_alpha = "", False
 
+    def has_alpha(self, picture: VideoFrame) -> bool:
+        """Return whether the pixel format of a picture has a place for transparency."""
+        if picture.format.name != self._format:
+            self._format, self._has_alpha = picture.format.name, _has_alpha(picture.format)
+        return self._has_alpha
+
     def rgb(self, picture: VideoFrame) -> RgbImage:
         """Return (H, W, 3) uint8. Raises: FFmpegError: the pixel format cannot be converted."""
         rgb: RgbImage = np.asarray(self._colors.reformat(picture, format="rgb24", threads=1).to_ndarray(), np.uint8)
-        if picture.format.name != self._format:
-            self._format = picture.format.name
-            self._has_alpha = _has_alpha(picture.format)
-        if not self._has_alpha:
+        if not self.has_alpha(picture):
             return rgb
         rgba: RgbImage = np.asarray(self._alphas.reformat(picture, format="rgba", threads=1).to_ndarray(), np.uint8)
         flat = flatten(rgb, rgba[..., 3], self._background)

@@ -7,28 +7,16 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 _SEEK_TRIES = 2
-_Item = TypeVar("_Item")
-
-
-def with_next(items: Iterable[_Item]) -> Iterator[tuple[_Item, _Item | None]]:
-    """Yield every item with the one after it, None after the last."""
-    waiting: list[_Item] = []
-    for item in items:
-        if waiting:
-            yield waiting.pop(), item
-        waiting.append(item)
-    if waiting:
-        yield waiting.pop(), None
+_REGULAR = 1.1
+"""Up to so many times the last gap between two pictures, a gap is beyond doubt."""
 
 
 class Clock:
@@ -45,14 +33,26 @@ class Clock:
     """
 
     def __init__(self, tick: Fraction, step_s: float, *, timeless: bool = False) -> None:
-        self._tick, self._step_s, self._timeless = tick, step_s, timeless
-        self._origin: Fraction | None = None
+        # not as a fraction: its arithmetic takes ten times as long
+        self._num, self._den = tick.numerator, tick.denominator
+        self._step_s, self._timeless = step_s, timeless
+        self._origin: tuple[int, float] | None = None
         self._stamp: int | None = None
-        self._time_s = 0.0
+        self._time_s = self._gap_s = 0.0
         self._count = 0
 
+    def is_doubtful(self, stamp: int | None) -> bool:
+        """Return whether `time_s` must know the stamp after this one, as this one is missing, wrong, or unusually late."""
+        if self._timeless or not self._count:
+            return False
+        own = self._on_clock(stamp)
+        return own is None or not 0 < own - self._time_s <= _REGULAR * min(self._step_s, self._gap_s or self._step_s)
+
     def time_s(self, stamp: int | None, following: int | None) -> float:
-        """Return when the next picture is shown; `stamp` is its own, `following` that of the one after it, None where there is none."""
+        """Return when the next picture is shown; `stamp` is its own.
+
+        `following` is that of the picture after it, None where there is none, or where `is_doubtful` needs none.
+        """
         time_s = 0.0
         if self._timeless:
             time_s = self._count * self._step_s
@@ -60,9 +60,9 @@ class Clock:
             time_s = self._after_last(stamp, following)
         if stamp is not None:
             if self._origin is None:
-                self._origin = stamp * self._tick - Fraction(time_s)
+                self._origin = stamp, time_s
             self._stamp = stamp
-        self._time_s, self._count = time_s, self._count + 1
+        self._time_s, self._gap_s, self._count = time_s, time_s - self._time_s, self._count + 1
         return time_s
 
     def _after_last(self, stamp: int | None, following: int | None) -> float:
@@ -72,14 +72,17 @@ class Clock:
             own = usual
         elif own <= last:
             if stamp is not None and self._stamp is not None and stamp > self._stamp:  # they began anew, and go on
-                return last + float((stamp - self._stamp) * self._tick)
+                return last + (stamp - self._stamp) * self._num / self._den
             own = usual
         if limit is not None and last < limit < own:
             return min(usual, (last + limit) / 2)
         return own
 
     def _on_clock(self, stamp: int | None) -> float | None:
-        return None if stamp is None or self._origin is None else float(stamp * self._tick - self._origin)
+        if stamp is None or self._origin is None:
+            return None
+        origin, time_s = self._origin
+        return time_s + (stamp - origin) * self._num / self._den
 
 
 @dataclass(slots=True)

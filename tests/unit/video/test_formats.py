@@ -105,6 +105,14 @@ class TestTimes:
         assert is_read_right(found, 4)
         assert any("states no times: 4 frames per second are used, as asked" in note for note in found.notes)
 
+    def test_a_stream_whose_header_says_no_rate_is_assumed_to_have_the_usual_one(self, tmp_path: Path) -> None:
+        quiet = "log-level=none:pools=1:frame-threads=1:bframes=0:vui-timing-info=0"
+        path = draw(tmp_path, Drawn("hevc", "", "hevc", "libx265", options={"x265-params": quiet}))
+        found = found_in(path)
+        assert is_read_right(found, 24)
+        assert any("24 frames per second are assumed" in note and "fps=" in note for note in found.notes)
+        assert is_read_right(found_in(path, fps=12.5), 12.5)
+
     @pytest.mark.parametrize("ending", ["gif", "png", "webp", "avif"])
     def test_fps_is_refused_for_an_animation(self, tmp_path: Path, ending: str) -> None:
         with pytest.raises(InvalidConfig, match="fps"):

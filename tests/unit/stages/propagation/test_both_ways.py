@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -113,3 +115,21 @@ def test_an_object_that_only_one_run_sees_is_as_that_run_sees_it(early, late, ex
 def test_a_mask_that_fills_the_frame_stays_full():
     full = np.ones((1, _H, _W), bool)
     np.testing.assert_array_equal(fuse(full, full, [(0.3, 0.6)]), full)
+
+
+def test_over_damaged_frames_masks_are_carried_and_the_stepper_does_not_see_them():
+    seen = [[], []]
+    ways = iter([(1, 0), (-1, 1)])
+
+    def new_stepper():
+        pixel, way = next(ways)
+        return Sliding(pixel, seen[way])
+
+    with open_video(_FRAMES) as video:
+        video._info = replace(video.info, damaged_frames=(1, 4, 6, 7))
+        found = {one.index: one for one in BothWays(new_stepper).run(video, {4: _bar(20)})}
+    assert seen == [[4, 5, 8, 9, 10, 11], [4, 3, 2, 0]]  # frame 4 is damaged, but given
+    assert all((found[index].masks == _bar(21)).all() for index in (5, 6, 7))
+    assert [found[index].confidence[0] for index in (5, 6, 7)] == pytest.approx([0.9, 0.81, 0.729])
+    assert (found[8].masks == _bar(22)).all()
+    assert (found[1].masks == found[2].masks).all()
