@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -119,6 +118,8 @@ def _levels_of(values: _Bytes, codes: npt.NDArray[np.int32], span: int, *, lossy
 
 def _explained(values: _Bytes, thin: _Bools, reach: int, slack: int) -> _Bools:
     """Return which of the thin pixels lie, by value and give or take the slack, between the flat areas within reach, (T,)."""
+    import cv2
+
     near = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     explained = cv2.dilate((~thin).view(np.uint8), near)[thin] > 0
     for channel in np.moveaxis(values, -1, 0):
@@ -151,6 +152,8 @@ def _merged(codes: npt.NDArray[np.int32], thin: _Bools, distance: int, reach: in
 
 def _snapped(values: _Bytes, codes: npt.NDArray[np.int32], levels: _Levels) -> Flattened:
     """Return the picture with every pixel at a level: a thin one at that of the nearest value among the levels near it."""
+    import cv2
+
     thin = levels.owner < 0
     colors = levels.colors[:, -values.shape[2] :]
     own = values[thin].astype(np.int32)
@@ -170,6 +173,8 @@ def _snapped(values: _Bytes, codes: npt.NDArray[np.int32], levels: _Levels) -> F
 
 def _uniform(values: _Bytes) -> _Bools:
     """Return where all the pixels around one (3 x 3, as far as the picture reaches) have its value, (H, W)."""
+    import cv2
+
     square = np.ones((3, 3), np.uint8)
     same = [cv2.erode(one, square) == cv2.dilate(one, square) for one in np.ascontiguousarray(np.moveaxis(values, -1, 0))]
     return np.logical_and.reduce(same)
@@ -177,6 +182,8 @@ def _uniform(values: _Bytes) -> _Bools:
 
 def _lies_between(values: _Bytes, thin: _Bools) -> _Bools:
     """Return which of the thin pixels lie, in every channel that varies around them, between a lower and a higher neighbour, (T,)."""
+    import cv2
+
     square, within, strictly = np.ones((3, 3), np.uint8), np.ones(int(thin.sum()), np.bool_), np.zeros(int(thin.sum()), np.bool_)
     for channel in np.moveaxis(values, -1, 0):
         whole = np.ascontiguousarray(channel)
