@@ -9,11 +9,11 @@ from videoseg_r1.stages.propagation.cuts import with_cuts
 from videoseg_r1.types import Frame
 
 
-def scene(seed, size=(128, 72), soft=3.0, tint=(1.0, 1.0, 1.0)):
-    """Return a picture of soft blobs, (H, W, 3) uint8; any two have the same colours unless they are tinted."""
+def scene(seed, size=(128, 72), soft=2.0):
+    """Return a picture of soft blobs, (H, W, 3) uint8; any two have the same colours."""
     rng = np.random.default_rng(seed)
     blobs = cv2.GaussianBlur(rng.normal(0, 1, (size[1], size[0], 3)), (0, 0), soft)
-    return np.clip((128 + 50 * blobs / blobs.std()) * tint, 0, 255).astype(np.uint8)
+    return np.clip(128 + 50 * blobs / blobs.std(), 0, 255).astype(np.uint8)
 
 
 def pan(picture, step, count, size=(96, 54)):

@@ -22,8 +22,11 @@ from videoseg_r1.types import Direction, Frame, TrackEvent
 
 _UNLIKE = 0.32
 """From here on two pictures show different scenes, in the measure of `Thumbnail.unlike`."""
+_LEAST, _TIMES = 0.15, 5.0
+"""So do pictures that are less unlike, down to the first, if they are so many times more unlike than those around them: of soft pictures
+more is found again by chance than of sharp ones."""
 _RATIO = 1.4
-"""A cut changes this many times more than the frames around it."""
+"""However unlike, a cut is so many times the change around it."""
 _AROUND = 4
 """Frames on each side of a cut that are compared; scenes that come back within fewer are flashes, which are no cuts."""
 _BLANK = 12
@@ -53,7 +56,7 @@ def with_cuts(frames: Iterable[Frame], direction: Direction) -> Iterator[tuple[F
         while ahead:
             now = ahead.popleft()
             change = film.change(now.picture)
-            if change >= _UNLIKE:
+            if change >= _LEAST:
                 ahead.extend(islice(source, _AROUND - 1 - len(ahead)))
             yield now.frame, film.enter(now, change, [later.picture for later in ahead])
 
@@ -89,11 +92,11 @@ class _Film:
         self._last = -1
 
     def change(self, picture: Thumbnail) -> float:
-        """Return how unlike the last picture with something in it this one is; exact from `_UNLIKE` on, otherwise perhaps less."""
+        """Return how unlike the last picture with something in it this one is; 0 below `_LEAST`."""
         if picture.plain or not self._past:
             return 0.0
         last = self._past[-1].picture
-        return 0.0 if last.unlike_in_place(picture) < _UNLIKE else last.unlike(picture)
+        return 0.0 if last.unlike_in_place(picture) < _LEAST else last.unlike(picture)
 
     def enter(self, now: _Seen, change: float, following: list[Thumbnail]) -> TrackEvent | None:
         """Take the next frame and return the cut that it makes known.
@@ -125,7 +128,7 @@ class _Film:
     def _picture(self, now: _Seen, change: float, following: list[Thumbnail]) -> TrackEvent | None:
         if self._plain_count > _BLANK:
             return self._cut(now.frame.index, self._last, "there is something in the picture again")
-        if change >= _UNLIKE and self._is_hard_cut([now.picture, *following], change):
+        if change >= _LEAST and self._is_hard_cut([now.picture, *following], change):
             return self._cut(now.frame.index, self._past[-1].index, f"the picture changed by {change:.2f}")
         return self._dissolve(_Past(now.frame.index, now.picture))
 
@@ -133,10 +136,12 @@ class _Film:
         """Return whether no picture shortly before is like one shortly after, and the change is not the usual one here."""
         before = [past.picture for past in list(self._past)[-_AROUND:]]
         after = [picture for picture in after if not picture.plain]
-        usual = [one.unlike(other) for side in (before, after) for one, other in pairwise(side)]
-        if usual and change < _RATIO * float(np.median(usual)):
+        around = [one.unlike(other) for side in (before, after) for one, other in pairwise(side)]
+        usual = float(np.quantile(around, 0.75)) if around else 0.0
+        least = min(max(_TIMES * usual, _LEAST), _UNLIKE)
+        if change < max(least, _RATIO * usual):
             return False
-        return all(one.unlike(other) >= _UNLIKE for one in reversed(before) for other in after)
+        return all(one.unlike(other) >= least for one in reversed(before) for other in after)
 
     def _dissolve(self, now: _Past) -> TrackEvent | None:
         """Return the dissolve that is over with this frame.
