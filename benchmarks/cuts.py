@@ -2,9 +2,9 @@
 
     python benchmarks/cuts.py [--data ../shared/data] [--half fit|test] [FILM ...]
 
-Cuts: all ordered pairs of different clips are joined, twelve frames of each from a random place, in several ways. Found is a cut that is
-told at its very frame (a dissolve or fade: within its length) in both directions of time, with no other beside it. No cuts: every frame of
-every clip as it is, at fewer frames a second, shaken, noisy, flashed, dimmed to black and back. Thresholds were chosen on the clips of
+Cuts: all ordered pairs of different clips are joined, twelve frames of each from a random place; of the kinds after the first three
+every third pair. Found is a cut that is told at its very frame (a dissolve or fade: within its length) in both directions of time, with
+no other beside it. No cuts: every frame of every clip as it is, at fewer frames a second, shaken, noisy, flashed, dimmed to black and back. Thresholds were chosen on the clips of
 `fit`, every second by name. Intervals are Wilson's, 95 %. Of each FILM the cuts found are printed. Frames are shrunk to 320 x 180 first.
 """
 
@@ -180,6 +180,8 @@ def report(clips: dict[str, Film], draw: Draw) -> None:
     joins = {"hard": joined, "hard, same mean and deviation": matched, "hard, x264 at crf 38": broadcast}
     for name, join in joins.items():
         report_recall(name, (join(piece(clips[a], draw), piece(clips[b], draw), draw) for a, b in pairs))
+    # every third pair is enough for what has no target
+    pairs = pairs[::3]
     for stride in (2, 3, 5):
         films = ((piece(clips[a], draw, stride, 5), piece(clips[b], draw, stride, 5)) for a, b in pairs)
         report_recall(f"hard, every {stride}. frame", (joined(one, other, draw) for one, other in films))
