@@ -2,7 +2,7 @@
 
 Frames are read one at a time, forwards to the end and then backwards to the start. Between two given frames both runs pass, and what
 they say is fused; the masks of the first run wait as run lengths in a spool, so memory does not grow with the video.
-Not here: how a stepper follows its objects, what is done about the events that are noticed (`watch`).
+Not here: how a stepper follows its objects, where a film is cut (`cuts`), what else is noticed (`watch`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks import MaskSpool
+from videoseg_r1.stages.propagation.cuts import with_cuts
 from videoseg_r1.stages.propagation.watch import Watch
 from videoseg_r1.types import BoolMask, Direction, RgbImage, TrackedFrame, TrackEvent
 from videoseg_r1.video import Video
@@ -87,17 +88,18 @@ class BothWays:
         if back and start == 0:
             return
         stepper, watch = self._new_stepper(), Watch(direction)
-        damaged = frozenset(frames.info.damaged_frames)
+        damaged = frozenset(frames.info.damaged_frames) - seeds.keys()
         carried: Tracked | None = None
-        for frame in frames.frames(0, start + 1, reverse=True) if back else frames.frames(start):
-            given = seeds.get(frame.index)
-            if carried is not None and given is None and frame.index in damaged:
+        source = frames.frames(0, start + 1, reverse=True) if back else frames.frames(start)
+        for frame, cut in with_cuts(source, direction, unseen=damaged):
+            if carried is not None and frame.index in damaged:
                 carried = Tracked(carried.masks, tuple(_FADING * value for value in carried.confidence))
                 yield TrackedFrame(frame.index, carried.masks, carried.confidence)
                 continue
+            given = seeds.get(frame.index)
             tracked = carried = stepper.step(frame.rgb, given)
-            events = watch.observe(frame.index, frame.rgb, tracked.masks, tracked.confidence, given=given is not None)
-            yield TrackedFrame(frame.index, tracked.masks, tracked.confidence, events)
+            events = watch.observe(frame.index, tracked.masks, tracked.confidence, given=given is not None, after_cut=cut is not None)
+            yield TrackedFrame(frame.index, tracked.masks, tracked.confidence, events if cut is None else (cut, *events))
 
 
 class _Meeting:

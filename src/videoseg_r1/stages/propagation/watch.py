@@ -1,28 +1,19 @@
-"""What goes wrong while masks are carried: cuts of the film, objects that are lost or come back, masks that drift.
+"""What goes wrong while masks are carried: objects that are lost or come back, masks that drift.
 
-Only pictures and masks are looked at, so every stepper is watched in the same way. Nothing is changed here: what is noticed goes into
-the trace, where a person or a self-check can act on it. All thresholds are ours. Not here: cross-fades, and drift so slow that no
-two neighbouring frames show it.
+Only masks are looked at, so every stepper is watched in the same way. Nothing is changed here: what is noticed goes into the trace, where a
+person or a self-check can act on it. All thresholds are ours. Not here: cuts of the film (`cuts`), and drift so slow that no two
+neighbouring frames show it.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from videoseg_r1.types import BoolMask, Direction, EventKind, RgbImage, TrackEvent
+from videoseg_r1.types import BoolMask, Direction, EventKind, TrackEvent
 
-_THUMBNAIL = (48, 27)
-_BINS = (8, 4, 4)
-_CUT = 0.45
-"""Least change of a cut, in 0..1."""
-_CUT_RATIO = 4.0
-"""A cut changes this many times more than the frames before it usually do."""
-_USUAL = 24
 _GROWTH = 2.5
 _JUMP = 1.0
 _UNSURE = 0.6
@@ -39,33 +30,28 @@ class Watch:
 
     def __init__(self, direction: Direction) -> None:
         self._direction: Direction = direction
-        self._look: _Look | None = None
-        self._changes: deque[float] = deque(maxlen=_USUAL)
         self._objects: list[_Shape | None] = []
         self._quiet_until: dict[int, int] = {}
         self._seen = 0
 
-    def observe(self, index: int, rgb: RgbImage, masks: BoolMask, confidence: tuple[float, ...], *, given: bool) -> tuple[TrackEvent, ...]:
-        """Return what happened between the frame before and this one.
+    def observe(
+        self, index: int, masks: BoolMask, confidence: tuple[float, ...], *, given: bool, after_cut: bool
+    ) -> tuple[TrackEvent, ...]:
+        """Return what happened to the objects between the frame before and this one.
 
         Args:
             index: of the frame.
-            rgb: (H, W, 3) uint8.
             masks: bool (N, H, W), as they were found.
             confidence: in 0..1, one per object.
             given: whether the masks were given: they are not judged, only taken as the state of things.
+            after_cut: whether this is the first frame seen of another scene: there an object may be anywhere.
         """
         events: list[TrackEvent] = []
-        is_cut, change = self._is_cut(rgb)
-        if is_cut:
-            # seen backwards, the first frame after the cut is the one that was visited before
-            first = index if self._direction == "forwards" else index + 1
-            events.append(TrackEvent(first, "cut", None, self._direction, f"the picture changed by {change:.2f}"))
         shapes = [_Shape.of(mask) for mask in masks]
         if not given:
             for number, (now, sure) in enumerate(zip(shapes, confidence, strict=True)):
                 before = self._objects[number] if number < len(self._objects) else None
-                found = self._judge(number, before, now, sure, after_cut=is_cut)
+                found = self._judge(number, before, now, sure, after_cut=after_cut)
                 if found is not None:
                     events.append(TrackEvent(index, found[0], number, self._direction, found[1]))
         self._objects = list(shapes)
@@ -85,47 +71,6 @@ class Watch:
             return None
         self._quiet_until[number] = self._seen + _SILENCE
         return "drift", why
-
-    def _is_cut(self, rgb: RgbImage) -> tuple[bool, float]:
-        look, before = _Look.of(rgb), self._look
-        self._look = look
-        if before is None:
-            return False, 0.0
-        change = look.change(before)
-        usual = float(np.median(self._changes)) if self._changes else 0.0
-        is_cut = change >= _CUT and change >= _CUT_RATIO * usual
-        if is_cut:
-            self._changes.clear()
-        else:
-            self._changes.append(change)
-        return is_cut, change
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A frame made small: grey thumbnail, and a histogram of its colours that sums to 1."""
-
-    grey: npt.NDArray[np.float32]
-    colours: npt.NDArray[np.float32]
-
-    @classmethod
-    def of(cls, rgb: RgbImage) -> _Look:
-        small = cv2.resize(rgb, _THUMBNAIL, interpolation=cv2.INTER_AREA)
-        hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
-        colours = cv2.calcHist([hsv], [0, 1, 2], None, list(_BINS), [0, 180, 0, 256, 0, 256]).ravel()
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        return cls(grey, (colours / colours.sum()).astype(np.float32))
-
-    def change(self, other: _Look) -> float:
-        """Return 0..1: half how unlike the colours are, half how unlike the layout is.
-
-        Colours alone miss a cut within one room, and layout alone takes a fast pan for one.
-        """
-        colours = 1 - float(np.sqrt(self.colours * other.colours).sum())  # Bhattacharyya
-        a, b = self.grey - self.grey.mean(), other.grey - other.grey.mean()
-        size = float(np.sqrt((a * a).sum() * (b * b).sum()))
-        layout = (1 - float((a * b).sum()) / size) / 2 if size > 0 else 0.0
-        return (max(colours, 0.0) + layout) / 2
 
 
 @dataclass(frozen=True, slots=True)
