@@ -35,7 +35,9 @@ def _watch(frames, masks, confidence=None, direction="forwards", given=()):
     order = list(range(len(frames)))[:: 1 if direction == "forwards" else -1]
     for t in order:
         sure = (1.0 if confidence is None else confidence[t],)
-        events += watch.observe(t, frames[t], masks[t], sure, given=t in (order[0], *given))
+        cut = watch.look(t, frames[t])
+        events += [] if cut is None else [cut]
+        events += watch.observe(t, masks[t], sure, given=t in (order[0], *given))
     return [(event.kind, event.frame_index, event.object_index) for event in events]
 
 
@@ -60,9 +62,8 @@ def test_a_flash_of_light_is_no_cut():
 def test_no_cut_is_seen_in_real_clips_that_have_none(shared_data, name):
     watch = Watch("forwards")
     with open_video(shared_data / "davis16_dev/JPEGImages/480p" / name) as video:
-        none = np.zeros((0, video.info.height, video.info.width), bool)
-        events = [event for frame in video.frames(0, 40) for event in watch.observe(frame.index, frame.rgb, none, (), given=False)]
-    assert events == []
+        cuts = [watch.look(frame.index, frame.rgb) for frame in video.frames(0, 40)]
+    assert cuts == [None] * 40
 
 
 def test_a_lost_object_and_its_return_are_told_once_each():
