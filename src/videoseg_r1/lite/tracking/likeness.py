@@ -29,7 +29,7 @@ def describer(device: torch.device) -> Describe:
 
 
 def describe(rgb: RgbImage, mask: BoolMask, *, device: torch.device) -> npt.NDArray[np.float32]:
-    """Return what a thing looks like, (384 + 352,) float32 of length 1; half of the dot product of two is that of their colours.
+    """Return what a thing looks like, (1536 + 352,) float32 of length 1; half of the dot product of two is that of their colours.
 
     Args:
         rgb: (h, w, 3) uint8, the thing with a little of what is around it.
@@ -40,9 +40,9 @@ def describe(rgb: RgbImage, mask: BoolMask, *, device: torch.device) -> npt.NDAr
 
 
 def _colours(rgb: RgbImage, mask: BoolMask) -> npt.NDArray[np.float32]:
-    """Return the roots of the shares of 6 x 8 x 8 colours (L, a, b) inside the mask: their dot product is Bhattacharyya's coefficient."""
+    """Return the roots of the shares of 6 x 16 x 16 colours (L, a, b) inside the mask: their dot product is Bhattacharyya's coefficient."""
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)
-    counts = cv2.calcHist([lab], [0, 1, 2], mask.view(np.uint8), [6, 8, 8], [0, 256, 80, 176, 80, 176])
+    counts = cv2.calcHist([lab], [0, 1, 2], mask.view(np.uint8), [6, 16, 16], [0, 256] * 3)
     # neighbouring colours are alike: a little light more or less is no other thing
     blurred = np.stack([cv2.GaussianBlur(plane, (3, 3), 0.7) for plane in counts])
     return np.sqrt(blurred.ravel() / max(float(blurred.sum()), 1e-9)).astype(np.float32)

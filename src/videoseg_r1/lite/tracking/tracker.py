@@ -23,6 +23,7 @@ from videoseg_r1.lite.tracking.crop import Crop, crop_around, still_fits
 from videoseg_r1.lite.tracking.saliency_prior import SaliencyPrior
 from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.stages.propagation.both_ways import Tracked
+from videoseg_r1.stages.propagation.calibration import given_confidence
 from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.xmem.store import MemoryStore
@@ -134,7 +135,7 @@ class Tracker:
             cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
         else:
             cover = crop.to_grid(masks).to(features.device)
-            tracked = Tracked(masks, (1.0,) * len(masks))
+            tracked = Tracked(masks, given_confidence(masks))
         self._saliency.compare(saliency, crop.cut_mask(np.logical_or.reduce(tracked.masks)))
         # neighbouring cells look nearly the same: of a frame without given masks, the appearance model takes every third
         every = 1 if masks is not None else 3

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks import MaskSpool
+from videoseg_r1.stages.propagation.calibration import given_confidence
 from videoseg_r1.stages.propagation.recognition import Describe, Recogniser, Search
 from videoseg_r1.stages.propagation.watch import Watch
 from videoseg_r1.types import BoolMask, Direction, RgbImage, TrackedFrame, TrackEvent
@@ -101,7 +102,9 @@ class BothWays:
                 recogniser.begin_scene()
             tracked = stepper.step(frame.rgb, given, recogniser.search(frame.rgb))
             recogniser.learn(frame.rgb, tracked.masks, tracked.confidence, given=given is not None)
-            events = watch.observe(frame.index, tracked.masks, tracked.confidence, given=given is not None)
+            events = watch.observe(
+                frame.index, tracked.masks, tracked.confidence, given=given is not None, after_cut=cut is not None
+            )
             yield TrackedFrame(frame.index, tracked.masks, tracked.confidence, events if cut is None else (cut, *events))
 
 
@@ -134,7 +137,7 @@ class _Meeting:
         events = [event for event in both if event.kind not in {"lost", "found"}]
         if index in self._seeds:
             self._shown = self._seeds[index].any((1, 2))
-            return TrackedFrame(index, self._seeds[index], (1.0,) * len(late.masks), tuple(events))
+            return TrackedFrame(index, self._seeds[index], given_confidence(self._seeds[index]), tuple(events))
         before, after = max(i for i in self._seeds if i < index), min(i for i in self._seeds if i > index)
         nearness = (after - index) / (after - before)
         early = self._spool.masks(index)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
+from videoseg_r1.stages.propagation.calibration import given_confidence
 from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, RgbImage
 
@@ -50,7 +51,7 @@ class FlowStepper:
         self._gray = gray
         if masks is not None:
             self._soft, self._loss = masks.astype(np.float32), np.zeros(len(masks))
-            return Tracked(masks, (1.0,) * len(masks))
+            return Tracked(masks, given_confidence(masks))
         if before is None or self._soft is None:
             raise ValueError("the first frame needs masks")
         motion = np.asarray(self._flow.calc(gray, before, None), np.float32)  # type: ignore[call-overload]  # None asks for a new array

@@ -21,7 +21,7 @@ Describe: TypeAlias = Callable[[RgbImage, BoolMask], npt.NDArray[np.float32]]
 """What a masked thing looks like: a picture (h, w, 3) and a mask (h, w) that is not empty -> a vector (C,) float32 of length 1. The dot
 product of two vectors is the likeness of the two things, at most 1."""
 
-LEAST_LIKENESS = 0.5
+LEAST_LIKENESS = 0.65
 """From this likeness on a thing is taken for the object. Chosen on half of the development clips (docs/results.md, "Behind a cut")."""
 _MARGIN = 0.1
 """Of the box of a mask, on each side of a look: what a thing is made of shows at its border too."""

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from videoseg_r1.models.sam2 import Sam2Engine, at_size
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
-from videoseg_r1.stages.propagation.calibration import expected_iou
+from videoseg_r1.stages.propagation.calibration import expected_iou, given_confidence
 from videoseg_r1.stages.propagation.recognition import Describe, Search
 from videoseg_r1.stages.propagation.restart import RestartFrames
 from videoseg_r1.types import BoolMask, RgbImage
@@ -68,7 +68,7 @@ class Sam2Stepper:
             raise ValueError("the first frame needs masks")
         logits = self._engine.run(self._restarting(lambda: self._forward(rgb, masks)))
         if masks is not None:
-            tracked = Tracked(masks, (1.0,) * len(masks))
+            tracked = Tracked(masks, given_confidence(masks))
         else:
             tracked = _found(logits, (rgb.shape[0], rgb.shape[1]))
             if search is not None:

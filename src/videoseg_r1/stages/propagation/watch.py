@@ -44,49 +44,53 @@ class Watch:
         self._objects: list[_Shape | None] = []
         self._quiet_until: dict[int, int] = {}
         self._seen = 0
-        self._after_cut = False
 
     def look(self, index: int, rgb: RgbImage) -> TrackEvent | None:
-        """Return the cut between the frame before and this one, if there is one; `observe` then says what became of the objects.
+        """Return the cut between the frame before and this one, None if there is none.
 
         Args:
             index: of the frame.
             rgb: (H, W, 3) uint8.
         """
-        self._after_cut, change = self._is_cut(rgb)
-        if not self._after_cut:
+        is_cut, change = self._is_cut(rgb)
+        if not is_cut:
             return None
         # seen backwards, the first frame after the cut is the one that was visited before
         first = index if self._direction == "forwards" else index + 1
         return TrackEvent(first, "cut", None, self._direction, f"the picture changed by {change:.2f}")
 
-    def observe(self, index: int, masks: BoolMask, confidence: tuple[float, ...], *, given: bool) -> tuple[TrackEvent, ...]:
-        """Return what happened to the objects between the frame before and this one, which `look` has seen.
+    def observe(
+        self, index: int, masks: BoolMask, confidence: tuple[float, ...], *, given: bool, after_cut: bool = False
+    ) -> tuple[TrackEvent, ...]:
+        """Return what happened to the objects between the frame before and this one.
 
         Args:
             index: of the frame.
             masks: bool (N, H, W), as they were found.
             confidence: in 0..1, one per object.
             given: whether the masks were given: they are not judged, only taken as the state of things.
+            after_cut: whether the frame before was of another scene: then things may be elsewhere and of any size.
         """
         events: list[TrackEvent] = []
         shapes = [_Shape.of(mask) for mask in masks]
         if not given:
             for number, (now, sure) in enumerate(zip(shapes, confidence, strict=True)):
                 before = self._objects[number] if number < len(self._objects) else None
-                found = self._judge(number, before, now, sure)
+                found = self._judge(number, before, now, sure, after_cut=after_cut)
                 if found is not None:
                     events.append(TrackEvent(index, found[0], number, self._direction, found[1]))
         self._objects = list(shapes)
         self._seen += 1
         return tuple(events)
 
-    def _judge(self, number: int, before: _Shape | None, now: _Shape | None, sure: float) -> tuple[EventKind, str] | None:
+    def _judge(
+        self, number: int, before: _Shape | None, now: _Shape | None, sure: float, *, after_cut: bool
+    ) -> tuple[EventKind, str] | None:
         if now is None:
-            return ("lost", "after a cut" if self._after_cut else "its mask is empty") if before is not None else None
+            return ("lost", "after a cut" if after_cut else "its mask is empty") if before is not None else None
         if before is None:
             return "found", f"its mask covers {now.area} pixels"
-        why = "" if self._after_cut else now.unlike(before)
+        why = "" if after_cut else now.unlike(before)
         why = why or (f"confidence {sure:.2f}" if sure < _UNSURE else "")
         if not why or self._seen < self._quiet_until.get(number, 0):
             return None

@@ -20,7 +20,7 @@ from videoseg_r1.models.devices import MemoryLadder, Placement, choose_placement
 from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.models.weights.convert import convert
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
-from videoseg_r1.stages.propagation.calibration import expected_iou
+from videoseg_r1.stages.propagation.calibration import expected_iou, given_confidence
 from videoseg_r1.stages.propagation.recognition import Describe, Search
 from videoseg_r1.stages.propagation.restart import RestartFrames
 from videoseg_r1.types import BoolMask, RgbImage
@@ -108,7 +108,7 @@ class XMemStepper:
             ResourceError: memory ran out. ModelError: the network computed something that is not a number.
         """
         found, confidence = self._engine.run(lambda: self._attempt(rgb, masks, search))
-        tracked = Tracked(found, confidence) if masks is None else Tracked(masks, (1.0,) * len(masks))
+        tracked = Tracked(found, confidence) if masks is None else Tracked(masks, given_confidence(masks))
         self._restart_frames.keep(rgb, tracked.masks)
         return tracked
 

@@ -37,7 +37,7 @@ def _watch(frames, masks, confidence=None, direction="forwards", given=()):
         sure = (1.0 if confidence is None else confidence[t],)
         cut = watch.look(t, frames[t])
         events += [] if cut is None else [cut]
-        events += watch.observe(t, masks[t], sure, given=t in (order[0], *given))
+        events += watch.observe(t, masks[t], sure, given=t in (order[0], *given), after_cut=cut is not None)
     return [(event.kind, event.frame_index, event.object_index) for event in events]
 
 
