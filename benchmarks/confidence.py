@@ -7,7 +7,8 @@ DATA holds folders in the layout of DAVIS (JPEGImages/480p, Annotations/480p). T
 chosen on every second one ("fit"), and are judged on the others ("test").
 
 plain: the first true masks are carried through each clip. Per half: the reliability table of confidence against the true IoU, and the
-expected calibration error (ECE), before and after calibration. Calibrations are fitted anew on "fit" and printed.
+expected calibration error (ECE), before and after calibration; and the calibration that "fit" gives. Empty masks have confidence 0 and are
+left out.
 cuts: pieces of clips are joined, and the propagator is told where (finding cuts is measured elsewhere): A|B, nothing of A is in B; A|A', an
 early and a late piece of a clip; A|B|A', which returns. `--every` takes each so many pairs.
 """
@@ -26,10 +27,11 @@ import cv2
 import numpy as np
 from scipy.optimize import minimize
 
+from videoseg_r1.lite.tracking.tracker import CALIBRATION
 from videoseg_r1.masks import read_mask
 from videoseg_r1.metrics import region_similarity
 from videoseg_r1.presets.propagators import PROPAGATORS
-from videoseg_r1.stages.propagation.calibration import calibrated, uncalibrated
+from videoseg_r1.stages.propagation.calibration import Calibration
 from videoseg_r1.stages.propagation.watch import Watch
 from videoseg_r1.stages.protocols import Propagator
 from videoseg_r1.types import TrackEvent
@@ -83,26 +85,40 @@ def reliability(confidence: np.ndarray, iou: np.ndarray) -> float:
     return error
 
 
-def plain(propagator: Propagator, clips: list[Clip], frames: int, raw: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Measure on whole clips."""
-    sure: dict[str, list[float]] = {"fit": [], "test": []}
-    true: dict[str, list[float]] = {"fit": [], "test": []}
+def plain(propagator: Propagator, clips: list[Clip], frames: int, before: Calibration | None) -> None:
+    """Measure on whole clips; `before` undoes the calibration, None stands for a confidence that always was 1."""
+    rows: dict[str, list[tuple[float, float]]] = {"fit": [], "test": []}
     for number, clip in enumerate(clips):
         rgb, gold = clip.piece(0, frames)
         masks, confidence = carried(propagator, rgb, gold[0])
-        ious = [[region_similarity(masks[t, k], gold[t, k]) for k in range(gold.shape[1])] for t in range(1, len(rgb))]
         half = ("fit", "test")[number % 2]
-        sure[half] += confidence[1:].ravel().tolist()
-        true[half] += np.ravel(ious).tolist()
-        print(f"{half} {clip.name}: mean IoU {np.mean(ious):.3f}, mean confidence {confidence[1:].mean():.3f}", flush=True)
-    for half, confidences in sure.items():
-        before, after, iou = raw(np.array(confidences)), np.array(confidences), np.array(true[half])
-        for name, values in (("before calibration", before), ("after calibration", after)):
+        found = [
+            (confidence[t, k], region_similarity(masks[t, k], gold[t, k]))
+            for t in range(1, len(rgb))
+            for k in range(gold.shape[1])
+            if masks[t, k].any()
+        ]
+        rows[half] += found
+        print(f"{half} {clip.name}: n = {len(found)}, mean confidence and IoU {np.mean(found, 0).round(3)}", flush=True)
+    for half, pairs in rows.items():
+        sure, iou = np.array(pairs).T
+        raw = np.ones_like(sure) if before is None else np.array([before(one) for one in sure])
+        for name, values in (("before calibration", raw), ("after calibration", sure)):
             print(f"{half}, {name}: n = {len(iou)}")
-            print(f"  ECE {reliability(values, iou):.3f}, correlation {np.corrcoef(values, iou)[0, 1]:.3f}")
-    x, y = raw(np.array(sure["fit"])), np.array(true["fit"])
-    best = minimize(lambda w: float(((calibrated(x, w[0], w[1]) - y) ** 2).mean()), (1.0, 0.0), method="Nelder-Mead")
-    print(f"fitted anew on fit: slope {best.x[0]:.2f}, offset {best.x[1]:.2f}")
+            error = reliability(values, iou)
+            print(f"  ECE {error:.3f}, mean squared error {np.mean((values - iou) ** 2):.4f}")
+        if half == "fit" and before is not None:
+            print("  fitted anew: slope {:.2f}, offset {:.2f}".format(*fitted(raw, iou)))
+
+
+def fitted(raw: np.ndarray, iou: np.ndarray) -> tuple[float, float]:
+    """Return the slope and offset of least squared error."""
+
+    def error(line: np.ndarray) -> float:
+        calibration = Calibration(float(line[0]), float(line[1]))
+        return float(np.mean([(calibration(one) - true) ** 2 for one, true in zip(raw, iou, strict=True)]))
+
+    return tuple(minimize(error, (1.0, 0.0), method="Nelder-Mead").x)
 
 
 def told(cuts: list[int]) -> Callable[[Watch, int, np.ndarray], TrackEvent | None]:
@@ -176,7 +192,7 @@ def main() -> None:
     if given.what == "cuts":
         cuts(propagator, clips, given.frames, given.every)
     else:
-        plain(propagator, clips, given.frames, uncalibrated if given.propagator == "memory" else np.ones_like)
+        plain(propagator, clips, given.frames, CALIBRATION.inverse() if given.propagator == "memory" else None)
 
 
 if __name__ == "__main__":

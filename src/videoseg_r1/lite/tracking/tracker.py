@@ -23,10 +23,14 @@ from videoseg_r1.lite.tracking.crop import Crop, crop_around, still_fits
 from videoseg_r1.lite.tracking.saliency_prior import SaliencyPrior
 from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.stages.propagation.both_ways import Tracked
-from videoseg_r1.stages.propagation.calibration import given_confidence
+from videoseg_r1.stages.propagation.calibration import Calibration, expected_iou, given_confidence
 from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.xmem.store import MemoryStore
+
+CALIBRATION = Calibration(1.1, -1.0)
+"""Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
+`benchmarks/confidence.py` (docs/results.md, "Confidence")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +221,7 @@ def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...])
     on_frame = crop.paste(probability.cpu().numpy(), (frame_shape[0], frame_shape[1]))
     best = on_frame.argmax(0)
     masks = np.stack([(best == index) & (plane > 0.5) for index, plane in enumerate(on_frame)])
-    sure = [float(plane[mask].mean()) if mask.any() else 0.0 for plane, mask in zip(on_frame, masks, strict=True)]
-    return Tracked(masks, tuple(sure))
+    return Tracked(masks, tuple(CALIBRATION(iou) for iou in expected_iou(on_frame, masks)))
 
 
 def _verified(tracked: Tracked, search: Search) -> Tracked:

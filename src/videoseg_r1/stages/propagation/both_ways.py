@@ -29,7 +29,7 @@ _SAME = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """Masks of one frame, bool (N, H, W), no two overlapping, and a confidence in 0..1 for each object."""
+    """Masks of one frame, bool (N, H, W), no two overlapping, and for each object a confidence, as in `TrackedFrame`."""
 
     masks: BoolMask
     confidence: tuple[float, ...]

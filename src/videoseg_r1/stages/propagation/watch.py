@@ -25,7 +25,8 @@ _CUT_RATIO = 4.0
 _USUAL = 24
 _GROWTH = 2.5
 _JUMP = 1.0
-_UNSURE = 0.6
+_UNSURE = 0.5
+"""A mask of less confidence, which is the expected IoU with the truth, is more wrong than right."""
 _SILENCE = 12
 """Frames for which a drift is not reported again."""
 
