@@ -24,7 +24,9 @@ class Disc:
     speed: float = 1.0
 
 
-def scene(seed: int, discs: Sequence[Disc], num_frames: int, size: tuple[int, int] = (64, 48), num_objects: int = 1) -> tuple[RgbImage, BoolMask]:
+def scene(
+    seed: int, discs: Sequence[Disc], num_frames: int, size: tuple[int, int] = (64, 48), num_objects: int = 1
+) -> tuple[RgbImage, BoolMask]:
     """Return frames (T, H, W, 3) and masks (T, N, H, W) of one scene; the seed paints its ground, dark if it is odd and light if even."""
     width, height = size
     rng = np.random.default_rng(seed)

@@ -176,9 +176,7 @@ class Tracker:
         appearance = torch.cat([texture, fine, at_grid(maps[3]), coarse, colour_and_bias])
         return matched, appearance.flatten(1).T.contiguous()
 
-    def _odds(
-        self, features: torch.Tensor, appearance: torch.Tensor, crop: Crop, sought: npt.NDArray[np.bool_] | None
-    ) -> torch.Tensor:
+    def _odds(self, features: torch.Tensor, appearance: torch.Tensor, crop: Crop, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
         """Return the log odds (N, rows, columns) of window read and appearance; of objects that are sought anywhere, of appearance alone."""
         limit = self.config.max_appearance_odds
         odds = self._appearance.scores(appearance).T.reshape(-1, *crop.grid).clamp(-limit, limit)

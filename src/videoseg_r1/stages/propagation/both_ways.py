@@ -102,9 +102,7 @@ class BothWays:
                 recogniser.begin_scene()
             tracked = stepper.step(frame.rgb, given, recogniser.search(frame.rgb))
             recogniser.learn(frame.rgb, tracked.masks, tracked.confidence, given=given is not None)
-            events = watch.observe(
-                frame.index, tracked.masks, tracked.confidence, given=given is not None, after_cut=cut is not None
-            )
+            events = watch.observe(frame.index, tracked.masks, tracked.confidence, given=given is not None, after_cut=cut is not None)
             yield TrackedFrame(frame.index, tracked.masks, tracked.confidence, events if cut is None else (cut, *events))
 
 
@@ -144,7 +142,9 @@ class _Meeting:
         sure = [(self._spool.confidence(k, index), theirs) for k, theirs in enumerate(late.confidence)]
         weights = [(nearness * mine, (1 - nearness) * theirs) for mine, theirs in sure]
         masks = fuse(early, late.masks, weights)
-        confidence = tuple(_fused_confidence(early[k], late.masks[k], weights[k], sure[k]) if masks[k].any() else 0.0 for k in range(len(masks)))
+        confidence = tuple(
+            _fused_confidence(early[k], late.masks[k], weights[k], sure[k]) if masks[k].any() else 0.0 for k in range(len(masks))
+        )
         events += [*self._disagreements(index, early, late.masks), *self._turns(index, masks)]
         return TrackedFrame(index, masks, confidence, tuple(events))
 

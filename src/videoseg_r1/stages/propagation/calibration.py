@@ -50,7 +50,8 @@ class Calibration:
     def __call__(self, iou: float) -> float:
         if iou <= 0 or iou >= 1:
             return iou
-        return 1 / (1 + math.exp(-self.slope * math.log(iou / (1 - iou)) - self.offset))
+        odds = (iou / (1 - iou)) ** self.slope * math.exp(self.offset)
+        return odds / (1 + odds)
 
     def inverse(self) -> Calibration:
         """Return the calibration that undoes this one."""

@@ -32,7 +32,9 @@ class Vivid:
             vivid = np.ptp(rgb.astype(int), axis=2) > 150
             hue = rgb.argmax(2)
             things = [vivid & (hue == channel) for channel in range(3)]
-            found = np.stack([self._nearest(things, mask if search is None or not search.sought[k] else None, k) for k, mask in enumerate(self.masks)])
+            found = np.stack(
+                [self._nearest(things, mask if search is None or not search.sought[k] else None, k) for k, mask in enumerate(self.masks)]
+            )
             masks = found if search is None else search.verify(found)
         self.masks = masks
         self.remembered.append(tuple(bool(mask.any()) for mask in masks))
@@ -99,7 +101,9 @@ def test_backwards_in_time_it_is_the_same():
 
 def test_of_two_objects_the_one_that_is_in_the_new_scene_goes_on():
     both = [Disc(RED, 14, 14), Disc(GREEN, 44, 34, 1)]
-    frames, masks = film(scene(1, both, 4, num_objects=2), scene(2, [Disc(GREEN, 20, 34, 1, radius=7), Disc(BLUE, 44, 14, None)], 4, num_objects=2))
+    frames, masks = film(
+        scene(1, both, 4, num_objects=2), scene(2, [Disc(GREEN, 20, 34, 1, radius=7), Disc(BLUE, 44, 14, None)], 4, num_objects=2)
+    )
     found, events, remembered = _run(frames, {0: masks[0]})
     assert all(not found[t].masks[0].any() and found[t].confidence[0] == 0 for t in range(4, 8))
     assert all((found[t].masks[1] == masks[t][1]).all() and found[t].confidence[1] > 0 for t in range(4, 8))

@@ -11,6 +11,7 @@ from videoseg_r1.errors import ModelError
 from videoseg_r1.models.devices import Placement
 from videoseg_r1.models.sam2 import Sam2Engine, at_side, at_size, load_engine
 from videoseg_r1.pipeline.segmenter import Stages, VideoSegmenter
+from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.stages.propagation.sam2 import Sam2Stepper, prune, sam2_propagator
 from videoseg_r1.stages.segmentation.sam2 import Sam2Segmenter
 from videoseg_r1.types import Box, Cue, KeyframePick, Point, Reasoning
@@ -302,3 +303,28 @@ def test_the_whole_pipeline_runs_on_these_classes(tiny_weights, engine, request)
     assert all((again.mask(index) == result.mask(index)).all() for index in range(8))
     items = {item.frame_index: item.masks for item in run.stream(_FRAMES[:8], "the thing")}
     assert all((items[index].any(0) == result.mask(index)).all() for index in range(8))
+
+
+# behind a cut
+
+
+def test_what_is_refused_behind_a_cut_is_forgotten(sam2):
+    stepper = Sam2Stepper(sam2)
+    stepper.step(_FRAMES[0], _MASKS)
+    sought = np.array([True, False])
+    found = stepper.step(_FRAMES[1], None, Search(True, sought, lambda masks: masks & ~sought[:, None, None]))
+    assert not found.masks[0].any()
+    assert found.confidence[0] == 0
+    stored = [outputs["non_cond_frame_outputs"] for outputs in stepper._session.output_dict_per_obj.values()]
+    assert [1 in frames for frames in stored] == [False, True]
+    assert stepper.step(_FRAMES[2]).masks.shape == _MASKS.shape
+
+
+def test_what_is_verified_is_what_is_found_without_a_search(sam2):
+    one, other = Sam2Stepper(sam2), Sam2Stepper(sam2)
+    for stepper in (one, other):
+        stepper.step(_FRAMES[0], _MASKS)
+    found = one.step(_FRAMES[1], None, Search(True, np.ones(2, bool), lambda masks: masks))
+    expected = other.step(_FRAMES[1])
+    np.testing.assert_array_equal(found.masks, expected.masks)
+    assert found.confidence == expected.confidence
