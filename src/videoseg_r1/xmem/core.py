@@ -62,7 +62,7 @@ class InferenceCore:
         image: torch.Tensor | npt.NDArray[np.float32],
         mask: torch.Tensor | npt.NDArray[np.float32] | npt.NDArray[np.bool_] | None = None,
         labels: Sequence[int] | None = None,
-        refuse: Callable[[torch.Tensor], Sequence[int]] | None = None,
+        refuse: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Segment the next frame.
 
@@ -71,8 +71,8 @@ class InferenceCore:
             mask: float or bool (len(labels), H, W): the objects that are given now. New labels join; known ones are corrected; known
                 ones that are not given keep what is predicted, except where a given mask lies.
             labels: positive integers, one per channel of `mask`; 1, 2, ... by default.
-            refuse: is shown what is found where no mask is given, as it would be returned, and returns the indices of objects that
-                are not to be believed: those are nowhere, and are remembered so.
+            refuse: is shown what is found where no mask is given, as it would be returned, and returns bool (N, H, W): where each object
+                is not to be believed. There it is not, and is remembered so.
         Returns: float32 (N + 1, H, W), probabilities that sum to 1: the background, then the N objects known by now (`labels`).
         Raises: InvalidPrompt: no object was ever given and no mask came, or mask and labels do not fit. ShapeMismatch: the image is
             not (3, H, W), holds something that is not a number, or has another size than before.
@@ -91,7 +91,8 @@ class InferenceCore:
         left, _, top, _ = _padding(*self._size)
         inside = slice(None), slice(top, top + self._size[0]), slice(left, left + self._size[1])
         if refuse is not None and given is None:
-            probabilities = _without(probabilities, refuse(probabilities[inside]))
+            probabilities = probabilities.clone()
+            probabilities[inside] = _without(probabilities[inside], refuse(probabilities[inside]))
         if is_memory:
             self._remember(picture, features, probabilities[1:], given=given is not None, deep=deep)
         result = probabilities[inside]
@@ -224,15 +225,10 @@ class InferenceCore:
         return given, names
 
 
-def _without(probabilities: torch.Tensor, refused: Sequence[int]) -> torch.Tensor:
-    """Return probabilities (N + 1, H, W) in which some objects are nowhere and the rest sums to 1."""
-    if not refused:
-        return probabilities
-    kept = probabilities.clone()
-    kept[[1 + index for index in refused]] = 0
-    total = kept.sum(0)
-    kept[0] += 1 - total  # what was theirs is background
-    return kept
+def _without(probabilities: torch.Tensor, refused: torch.Tensor) -> torch.Tensor:
+    """Return probabilities (N + 1, H, W) whose refused part, bool (N, H, W), went to the background."""
+    kept = probabilities[1:] * ~refused
+    return torch.cat([probabilities[:1] + (probabilities[1:] - kept).sum(0), kept])
 
 
 def padded(planes: torch.Tensor) -> torch.Tensor:

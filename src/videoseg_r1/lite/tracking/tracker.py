@@ -132,11 +132,11 @@ class Tracker:
             odds = self._odds(features, appearance, crop, None if search is None else search.sought)
             fine = F.interpolate(odds[None], picture.shape[:2], mode="bilinear", align_corners=False)[0]
             probability = torch.sigmoid(fine + self._saliency.odds(saliency).to(fine.device))
-            tracked = _decide(probability, crop, rgb.shape[:2])
-            if search is not None:
-                tracked = _verified(tracked, search)
-                probability[[not mask.any() for mask in tracked.masks]] = 0
-            cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
+            tracked = _decide(probability, crop, rgb.shape[:2], search)
+            if search is None:
+                cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
+            else:
+                cover = crop.to_grid(tracked.masks).to(features.device)
         else:
             cover = crop.to_grid(masks).to(features.device)
             tracked = Tracked(masks, given_confidence(masks))
@@ -177,7 +177,7 @@ class Tracker:
         return matched, appearance.flatten(1).T.contiguous()
 
     def _odds(self, features: torch.Tensor, appearance: torch.Tensor, crop: Crop, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
-        """Return the log odds (N, rows, columns) of window read and appearance; of objects that are sought anywhere, of appearance alone."""
+        """Return the log odds (N, rows, columns) of window read and appearance; for objects that are sought, of appearance alone."""
         limit = self.config.max_appearance_odds
         odds = self._appearance.scores(appearance).T.reshape(-1, *crop.grid).clamp(-limit, limit)
         if sought is None:
@@ -214,18 +214,19 @@ class Tracker:
         self._appearance.fit([entry.sample for entry in (*anchors, *recent)], shares)
 
 
-def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...]) -> Tracked:
-    """Turn probabilities (N, height, width) of the picture into masks of the frame: a pixel goes to the likeliest object above one half."""
+def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...], search: Search | None) -> Tracked:
+    """Turn probabilities (N, height, width) of the picture into masks of the frame: a pixel goes to the likeliest object above one half.
+
+    With a search, only what is verified stays.
+    """
     on_frame = crop.paste(probability.cpu().numpy(), (frame_shape[0], frame_shape[1]))
     best = on_frame.argmax(0)
     masks = np.stack([(best == index) & (plane > 0.5) for index, plane in enumerate(on_frame)])
+    if search is not None:
+        kept = search.verify(masks)
+        on_frame[masks & ~kept] = 0
+        masks = kept
     return Tracked(masks, tuple(CALIBRATION(iou) for iou in expected_iou(on_frame, masks)))
-
-
-def _verified(tracked: Tracked, search: Search) -> Tracked:
-    """Return only what looks like its object."""
-    masks = search.verify(tracked.masks)
-    return Tracked(masks, tuple(sure if mask.any() else 0.0 for sure, mask in zip(tracked.confidence, masks, strict=True)))
 
 
 def _windows(stored: _Stored, crop: Crop, radius: tuple[int, int]) -> WindowKeys:

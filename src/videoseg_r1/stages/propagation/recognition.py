@@ -7,7 +7,7 @@ only if it looks like the object; until then the object is absent. Not here: whe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,6 +23,8 @@ product of two vectors is the likeness of the two things, at most 1."""
 
 LEAST_LIKENESS = 0.65
 """From this likeness on a thing is taken for the object. Chosen on half of the development clips (docs/results.md, "Behind a cut")."""
+_LEAST_PART = 0.05
+"""Of a mask; smaller connected parts are dropped."""
 _MARGIN = 0.1
 """Of the box of a mask, on each side of a look: what a thing is made of shows at its border too."""
 _SIDE = 160
@@ -39,7 +41,8 @@ class Search:
     Attributes:
         is_first: whether it is the first frame of the scene: nothing is where it was before.
         sought: (N,) bool, the objects that have not been seen in this scene.
-        verify: takes the masks (N, H, W) that a stepper finds, and returns them without those that do not look like their object.
+        verify: takes the masks (N, H, W) that a stepper finds, and returns them without the parts that do not look like their object; of
+            objects that are not sought nothing is taken away.
     """
 
     is_first: bool
@@ -144,5 +147,16 @@ class Recogniser:
     def _verified(self, rgb: RgbImage, masks: BoolMask) -> BoolMask:
         kept = masks.copy()
         for number in np.flatnonzero(self._sought):
-            kept[number] &= self._describe is not None and self._looks[number].likeness(rgb, masks[number], self._describe) >= self._least
+            kept[number] = False
+            for part in _parts(masks[number]) if self._describe is not None else ():
+                kept[number] |= part & (self._looks[number].likeness(rgb, part, self._describe) >= self._least)
         return kept
+
+
+def _parts(mask: BoolMask) -> Iterator[BoolMask]:
+    """Yield the connected parts (H, W) of a mask that are not small beside it: what is found is often the object and something else."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    least = _LEAST_PART * np.count_nonzero(mask)
+    for number in range(1, count):
+        if stats[number, cv2.CC_STAT_AREA] >= least:
+            yield labels == number

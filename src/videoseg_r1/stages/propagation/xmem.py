@@ -132,10 +132,12 @@ class XMemStepper:
         size = max(1, round(height * scale)), max(1, round(width * scale))
         given = None if masks is None else np.stack([_resized(mask.astype(np.float32), size) for mask in masks])
 
-        def refused(probabilities: torch.Tensor) -> list[int]:
+        def refused(probabilities: torch.Tensor) -> torch.Tensor:
             found = _masks(self._on_frame(probabilities, (height, width)))
             kept = found if search is None else search.verify(found)
-            return [number for number in range(len(found)) if found[number].any() and not kept[number].any()]
+            gone = np.stack([(one & ~other) | (not other.any() and one.any()) for one, other in zip(found, kept, strict=True)])
+            small = [_resized(mask.astype(np.float32), size) > 0 for mask in gone]
+            return torch.from_numpy(np.stack(small)).to(probabilities.device)
 
         probabilities = core.step(normalised(_resized(rgb, size)), given, refuse=None if search is None else refused)
         probabilities = self._on_frame(probabilities, (height, width))
