@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +31,10 @@ from videoseg_r1.lite.tracking.tracker import CALIBRATION
 from videoseg_r1.masks import read_mask
 from videoseg_r1.metrics import region_similarity
 from videoseg_r1.presets.propagators import PROPAGATORS
+from videoseg_r1.stages.propagation import both_ways
 from videoseg_r1.stages.propagation.calibration import Calibration
-from videoseg_r1.stages.propagation.watch import Watch
 from videoseg_r1.stages.protocols import Propagator
-from videoseg_r1.types import TrackEvent
+from videoseg_r1.types import Direction, Frame, TrackEvent
 from videoseg_r1.video import open_video
 
 LONG_ENOUGH = 40
@@ -121,9 +121,14 @@ def fitted(raw: np.ndarray, iou: np.ndarray) -> tuple[float, float]:
     return tuple(minimize(error, (1.0, 0.0), method="Nelder-Mead").x)
 
 
-def told(cuts: list[int]) -> Callable[[Watch, int, np.ndarray], TrackEvent | None]:
-    """Return what stands in for the detection of cuts: the frames are known, the measured thing is what comes after."""
-    return lambda _watch, index, _rgb: TrackEvent(index, "cut", None, "forwards", "told") if index in cuts else None
+def told(cuts: list[int]) -> Callable[[Iterable[Frame], Direction], Iterator[tuple[Frame, TrackEvent | None]]]:
+    """Return what stands in for the detection of cuts: they are known, the measured thing is what comes after."""
+
+    def with_cuts(frames: Iterable[Frame], direction: Direction) -> Iterator[tuple[Frame, TrackEvent | None]]:
+        for frame in frames:
+            yield frame, TrackEvent(frame.index, "cut", None, direction, "told") if frame.index in cuts else None
+
+    return with_cuts
 
 
 def like(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -144,7 +149,7 @@ def joined(propagator: Propagator, first: Clip, other: Clip | None, frames: int)
     size = rgb.shape[2], rgb.shape[1]
     late, late_gold = first.piece(len(first.frames) - frames, frames)
     between = [] if other is None else [like(other.piece(len(other.frames) // 2, frames)[0], size)]
-    Watch.look = told([frames * (n + 1) for n in range(1 + len(between))])  # type: ignore[method-assign]
+    both_ways.with_cuts = told([frames * (n + 1) for n in range(1 + len(between))])
     masks, confidence = carried(propagator, np.concatenate([rgb, *between, late]), gold[0])
     truth = np.concatenate([gold, *[np.zeros_like(gold) for _ in between], late_gold])
     for t in range(frames, len(truth)):

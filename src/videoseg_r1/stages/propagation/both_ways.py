@@ -19,7 +19,7 @@ from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks import MaskSpool
 from videoseg_r1.stages.propagation.calibration import given_confidence
 from videoseg_r1.stages.propagation.recognition import Describe, Recogniser, Search
-from videoseg_r1.stages.propagation.watch import Watch
+from videoseg_r1.stages.propagation.watch import Watch, with_cuts
 from videoseg_r1.types import BoolMask, Direction, RgbImage, TrackedFrame, TrackEvent
 from videoseg_r1.video import Video
 
@@ -95,9 +95,8 @@ class BothWays:
         if back and start == 0:
             return
         stepper, watch, recogniser = self._new_stepper(), Watch(direction), Recogniser(self._describe)
-        for frame in frames.frames(0, start + 1, reverse=True) if back else frames.frames(start):
+        for frame, cut in with_cuts(frames.frames(0, start + 1, reverse=True) if back else frames.frames(start), direction):
             given = seeds.get(frame.index)
-            cut = watch.look(frame.index, frame.rgb)
             if cut is not None:
                 recogniser.begin_scene()
             tracked = stepper.step(frame.rgb, given, recogniser.search(frame.rgb))

@@ -8,13 +8,14 @@ two neighbouring frames show it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from videoseg_r1.types import BoolMask, Direction, EventKind, RgbImage, TrackEvent
+from videoseg_r1.types import BoolMask, Direction, EventKind, Frame, RgbImage, TrackEvent
 
 _THUMBNAIL = (48, 27)
 _BINS = (8, 4, 4)
@@ -31,8 +32,27 @@ _SILENCE = 12
 """Frames for which a drift is not reported again."""
 
 
+def with_cuts(frames: Iterable[Frame], direction: Direction) -> Iterator[tuple[Frame, TrackEvent | None]]:
+    """Yield every frame of one run through time, with the cut between the frame before and it, None where there is none."""
+    before: _Look | None = None
+    changes: deque[float] = deque(maxlen=_USUAL)
+    for frame in frames:
+        look = _Look.of(frame.rgb)
+        change = 0.0 if before is None else look.change(before)
+        usual = float(np.median(changes)) if changes else 0.0
+        is_cut = before is not None and change >= _CUT and change >= _CUT_RATIO * usual
+        if is_cut:
+            changes.clear()
+        elif before is not None:
+            changes.append(change)
+        before = look
+        # seen backwards, the first frame after the cut is the one that was visited before
+        first = frame.index if direction == "forwards" else frame.index + 1
+        yield frame, TrackEvent(first, "cut", None, direction, f"the picture changed by {change:.2f}") if is_cut else None
+
+
 class Watch:
-    """Looks at the frames of one run through time, in the order in which they are visited.
+    """Looks at the masks of one run through time, in the order in which frames are visited.
 
     Args:
         direction: which way the run goes.
@@ -40,28 +60,12 @@ class Watch:
 
     def __init__(self, direction: Direction) -> None:
         self._direction: Direction = direction
-        self._look: _Look | None = None
-        self._changes: deque[float] = deque(maxlen=_USUAL)
         self._objects: list[_Shape | None] = []
         self._quiet_until: dict[int, int] = {}
         self._seen = 0
 
-    def look(self, index: int, rgb: RgbImage) -> TrackEvent | None:
-        """Return the cut between the frame before and this one, None if there is none.
-
-        Args:
-            index: of the frame.
-            rgb: (H, W, 3) uint8.
-        """
-        is_cut, change = self._is_cut(rgb)
-        if not is_cut:
-            return None
-        # seen backwards, the first frame after the cut is the one that was visited before
-        first = index if self._direction == "forwards" else index + 1
-        return TrackEvent(first, "cut", None, self._direction, f"the picture changed by {change:.2f}")
-
     def observe(
-        self, index: int, masks: BoolMask, confidence: tuple[float, ...], *, given: bool, after_cut: bool = False
+        self, index: int, masks: BoolMask, confidence: tuple[float, ...], *, given: bool, after_cut: bool
     ) -> tuple[TrackEvent, ...]:
         """Return what happened to the objects between the frame before and this one.
 
@@ -97,20 +101,6 @@ class Watch:
             return None
         self._quiet_until[number] = self._seen + _SILENCE
         return "drift", why
-
-    def _is_cut(self, rgb: RgbImage) -> tuple[bool, float]:
-        look, before = _Look.of(rgb), self._look
-        self._look = look
-        if before is None:
-            return False, 0.0
-        change = look.change(before)
-        usual = float(np.median(self._changes)) if self._changes else 0.0
-        is_cut = change >= _CUT and change >= _CUT_RATIO * usual
-        if is_cut:
-            self._changes.clear()
-        else:
-            self._changes.append(change)
-        return is_cut, change
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from helpers.shapes import square
-from videoseg_r1.stages.propagation.watch import Watch
+from videoseg_r1.stages.propagation.watch import Watch, with_cuts
+from videoseg_r1.types import Frame
 from videoseg_r1.video import open_video
 
 _SIZE = (72, 128)
@@ -33,9 +34,9 @@ def _watch(frames, masks, confidence=None, direction="forwards", given=()):
     """Return (kind, frame, object) of every event; the frame visited first is a given one."""
     watch, events = Watch(direction), []
     order = list(range(len(frames)))[:: 1 if direction == "forwards" else -1]
-    for t in order:
+    for frame, cut in with_cuts((Frame(t, 0.0, frames[t]) for t in order), direction):
+        t = frame.index
         sure = (1.0 if confidence is None else confidence[t],)
-        cut = watch.look(t, frames[t])
         events += [] if cut is None else [cut]
         events += watch.observe(t, masks[t], sure, given=t in (order[0], *given), after_cut=cut is not None)
     return [(event.kind, event.frame_index, event.object_index) for event in events]
@@ -60,9 +61,8 @@ def test_a_flash_of_light_is_no_cut():
 
 @pytest.mark.parametrize("name", ["breakdance", "camel", "dog", "soapbox"])
 def test_no_cut_is_seen_in_real_clips_that_have_none(shared_data, name):
-    watch = Watch("forwards")
     with open_video(shared_data / "davis16_dev/JPEGImages/480p" / name) as video:
-        cuts = [watch.look(frame.index, frame.rgb) for frame in video.frames(0, 40)]
+        cuts = [cut for _, cut in with_cuts(video.frames(0, 40), "forwards")]
     assert cuts == [None] * 40
 
 
