@@ -28,7 +28,7 @@ from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.xmem.store import MemoryStore
 
-CALIBRATION = Calibration(1.1, -1.0)
+CALIBRATION = Calibration(0.95, -0.6)
 """Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
 `benchmarks/confidence.py` (docs/results.md, "Confidence")."""
 

@@ -23,12 +23,16 @@ def expected_iou(probabilities: npt.NDArray[np.float32], masks: BoolMask) -> tup
     """Return for each object the IoU that its own probabilities promise, 0 where its mask is empty.
 
     With T the true mask, whose pixels are there with the given probabilities: the expected overlap of mask and T, over their expected
-    union. It is as good as the probabilities are. Source: ours.
+    union. Objects exclude each other: beside the likeliest one, another has at most what that one leaves. It is as good as the
+    probabilities are. Source: ours.
 
     Args:
-        probabilities: (N, H, W) float, of each pixel to belong to each object.
-        masks: bool (N, H, W).
+        probabilities: (N, H, W) float, of each pixel to belong to each object; they may sum to more than 1.
+        masks: bool (N, H, W), no two overlapping.
     """
+    if len(probabilities) > 1:
+        best = probabilities.max(0)
+        probabilities = np.where(probabilities == best, best, np.minimum(probabilities, 1 - best))
     inside = np.array([float(plane[mask].sum()) for plane, mask in zip(probabilities, masks, strict=True)])
     union = masks.sum((1, 2)) + probabilities.sum((1, 2), dtype=np.float64) - inside
     return tuple((inside / np.maximum(union, 1e-9)).tolist())

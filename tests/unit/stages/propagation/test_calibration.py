@@ -27,6 +27,14 @@ def test_certain_probabilities_promise_a_perfect_mask_and_half_the_mask_half_of_
     assert expected_iou(mask[None].astype(np.float32), np.zeros_like(mask)[None]) == (0.0,)
 
 
+def test_what_another_object_has_is_not_promised_to_this_one():
+    one, other = square(_SIZE, 2, 2, 6), square(_SIZE, 10, 2, 6)
+    sure = np.stack([one * 0.9, one * 0.8 + other * 0.9]).astype(np.float32)
+    first, second = expected_iou(sure, np.stack([one, other]))
+    assert first == pytest.approx(0.9)
+    assert second == pytest.approx(0.9 * 36 / (36 + 0.1 * 36))
+
+
 def test_it_is_near_the_mean_iou_of_truths_drawn_from_the_probabilities():
     rng = np.random.default_rng(0)
     probabilities = np.clip(square(_SIZE, 3, 3, 9) * 0.8 + rng.uniform(0, 0.2, _SIZE[::-1]), 0, 1).astype(np.float32)
