@@ -182,8 +182,9 @@ class Tracker:
         odds = self._appearance.scores(appearance).T.reshape(-1, *crop.grid).clamp(-limit, limit)
         if sought is None:
             return self._read(features, crop) + odds
-        if not sought.all():
-            odds[~sought] += self._read(features, crop)[~sought]
+        seen = torch.from_numpy(~sought).to(odds.device)
+        if bool(seen.any()):
+            odds[seen] += self._read(features, crop)[seen]
         return odds
 
     def _read(self, features: torch.Tensor, crop: Crop) -> torch.Tensor:

@@ -55,11 +55,11 @@ class FlowStepper:
         if before is None or self._soft is None:
             raise ValueError("the first frame needs masks")
         motion = np.asarray(self._flow.calc(gray, before, None), np.float32)  # type: ignore[call-overload]  # None asks for a new array
-        self._soft = np.stack([_warped(soft, motion) for soft in self._soft])
+        soft = np.stack([_warped(one, motion) for one in self._soft])
         if search is not None:
-            self._soft[search.sought] = 0
-        found = self._soft > 0.5
-        change = np.abs(_warped(before, motion).astype(np.float32) - gray) / 255
+            soft[search.sought] = 0
+        self._soft, found = soft, soft > 0.5
+        change = np.abs(_warped(before.astype(np.float32), motion) - gray) / np.float32(255)
         self._loss += [_loss(mask, motion, change) if mask.any() else 0.0 for mask in found]
         sure = np.exp(-self._loss) * found.any((1, 2))
         return Tracked(found, tuple(sure.tolist()))
@@ -70,11 +70,11 @@ def flow_propagator() -> BothWays:
     return BothWays(FlowStepper)
 
 
-def _warped(picture: npt.NDArray[np.generic], motion: _Map) -> npt.NDArray[np.generic]:
+def _warped(picture: _Map, motion: _Map) -> _Map:
     """Return a picture (H, W) of the frame before, moved along the flow (H, W, 2), which says where each pixel was."""
     height, width = picture.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(picture, x + motion[..., 0], y + motion[..., 1], cv2.INTER_LINEAR)
+    return np.asarray(cv2.remap(picture, x + motion[..., 0], y + motion[..., 1], cv2.INTER_LINEAR), np.float32)
 
 
 def _loss(mask: BoolMask, motion: _Map, change: _Map) -> float:

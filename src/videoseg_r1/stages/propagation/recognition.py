@@ -87,7 +87,7 @@ class _Look:
 
     @classmethod
     def of(cls, rgb: RgbImage, mask: BoolMask) -> _Look:
-        rows, columns = (_stretch(mask.any(axis)) for axis in (1, 0))
+        rows, columns = (_stretch(np.asarray(mask.any(axis))) for axis in (1, 0))
         height, width = rows.stop - rows.start, columns.stop - columns.start
         scale = min(1.0, _SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -146,9 +146,11 @@ class Recogniser:
 
     def _verified(self, rgb: RgbImage, masks: BoolMask) -> BoolMask:
         kept = masks.copy()
+        kept[self._sought] = False
+        if self._describe is None:
+            return kept
         for number in np.flatnonzero(self._sought):
-            kept[number] = False
-            for part in _parts(masks[number]) if self._describe is not None else ():
+            for part in _parts(masks[number]):
                 kept[number] |= part & (self._looks[number].likeness(rgb, part, self._describe) >= self._least)
         return kept
 

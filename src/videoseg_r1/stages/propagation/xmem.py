@@ -135,6 +135,7 @@ class XMemStepper:
         def refused(probabilities: torch.Tensor) -> torch.Tensor:
             found = _masks(self._on_frame(probabilities, (height, width)))
             kept = found if search is None else search.verify(found)
+            # of an object that is refused altogether also what is too faint for the mask
             gone = np.stack([(one & ~other) | (not other.any() and one.any()) for one, other in zip(found, kept, strict=True)])
             small = [_resized(mask.astype(np.float32), size) > 0 for mask in gone]
             return torch.from_numpy(np.stack(small)).to(probabilities.device)
