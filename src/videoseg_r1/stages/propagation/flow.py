@@ -59,7 +59,7 @@ class FlowStepper:
         if search is not None:
             soft[search.sought] = 0
         self._soft, found = soft, soft > 0.5
-        change = np.abs(_warped(before.astype(np.float32), motion) - gray) / np.float32(255)
+        change = np.asarray(np.abs(_warped(before.astype(np.float32), motion) - gray) / 255, np.float32)
         self._loss += [_loss(mask, motion, change) if mask.any() else 0.0 for mask in found]
         sure = np.exp(-self._loss) * found.any((1, 2))
         return Tracked(found, tuple(sure.tolist()))
