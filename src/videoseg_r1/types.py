@@ -251,7 +251,8 @@ class TrackedFrame:
     Attributes:
         index: of the frame.
         masks: bool (N, H, W), no two overlapping.
-        confidence: in 0..1, one per object.
+        confidence: one per object, the IoU with the truth that is to be expected, in 0..1: 1 where the mask was given, 0 where it is
+            empty (docs/metrics.md, "Confidence").
         events: what was noticed at this frame.
     """
 

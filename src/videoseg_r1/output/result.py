@@ -67,7 +67,7 @@ class Track:
         return box_of(self.mask(frame_index)) if self.present(frame_index) else None
 
     def confidence(self, frame_index: int) -> float:
-        """Return how sure the propagator was, 0..1."""
+        """Return the IoU with the true mask that the propagator expects, 0..1 (docs/metrics.md, "Confidence")."""
         return self.spool.confidence(self.index, frame_index)
 
     @property

@@ -15,7 +15,7 @@ from videoseg_r1.types import BoolMask, KeyframePick, Reasoning, TrackEvent
 
 @dataclass(frozen=True, slots=True)
 class StreamItem:
-    """One frame of a running segmentation: masks (N, H, W) bool, one confidence in 0..1 per object, and what happened by then."""
+    """One frame of a running segmentation: masks (N, H, W) bool, a confidence each as in `TrackedFrame`, and what happened by then."""
 
     frame_index: int
     pts_s: float

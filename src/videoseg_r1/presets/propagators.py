@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from videoseg_r1.presets.model_info import ModelCard, card_of
+from videoseg_r1.stages.propagation.recognition import Describe
 from videoseg_r1.stages.protocols import Propagator
 
 
@@ -41,6 +42,14 @@ def _memory(device: str) -> Propagator:
     return lite_propagator(choose_placement(device).device)
 
 
+def _describer(device: str) -> Describe:
+    """Return by what objects are known again behind a cut, the same for every propagator that finds them."""
+    from videoseg_r1.lite.tracking.likeness import describer
+    from videoseg_r1.models.devices import choose_placement
+
+    return describer(choose_placement(device).device)
+
+
 def _memory_settings() -> dict[str, Any]:
     from videoseg_r1.lite.tracking.tracker import TrackerConfig
 
@@ -57,7 +66,7 @@ def _xmem(device: str) -> Propagator:
     from videoseg_r1.stages.propagation.xmem import load_xmem_engine, xmem_propagator
     from videoseg_r1.xmem import XMemConfig
 
-    return xmem_propagator(load_xmem_engine("xmem", device), XMemConfig())
+    return xmem_propagator(load_xmem_engine("xmem", device), XMemConfig(), _describer(device))
 
 
 def _xmem_settings() -> dict[str, Any]:
@@ -71,7 +80,7 @@ def _sam2_of(model: str) -> Callable[[str], Propagator]:
         from videoseg_r1.models.sam2 import load_engine
         from videoseg_r1.stages.propagation.sam2 import sam2_propagator
 
-        return sam2_propagator(load_engine(model, "video", device))
+        return sam2_propagator(load_engine(model, "video", device), _describer(device))
 
     return build
 

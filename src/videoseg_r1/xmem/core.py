@@ -8,7 +8,7 @@ Source: Cheng and Schwing 2022 (XMem), section 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,7 @@ class InferenceCore:
         image: torch.Tensor | npt.NDArray[np.float32],
         mask: torch.Tensor | npt.NDArray[np.float32] | npt.NDArray[np.bool_] | None = None,
         labels: Sequence[int] | None = None,
+        refuse: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Segment the next frame.
 
@@ -70,6 +71,8 @@ class InferenceCore:
             mask: float or bool (len(labels), H, W): the objects that are given now. New labels join; known ones are corrected; known
                 ones that are not given keep what is predicted, except where a given mask lies.
             labels: positive integers, one per channel of `mask`; 1, 2, ... by default.
+            refuse: is shown what is found where no mask is given, as it would be returned, and returns bool (N, H, W): where each object
+                is not to be believed. There it is not, and is remembered so.
         Returns: float32 (N + 1, H, W), probabilities that sum to 1: the background, then the N objects known by now (`labels`).
         Raises: InvalidPrompt: no object was ever given and no mask came, or mask and labels do not fit. ShapeMismatch: the image is
             not (3, H, W), holds something that is not a number, or has another size than before.
@@ -85,10 +88,14 @@ class InferenceCore:
         is_memory = given is not None or self._frame - self._last_memory >= self.config.mem_every
         deep = self._is_deep(is_memory)
         probabilities = self._predict(features, deep) if given is None else self._join(padded(given), given_labels, features, deep)
+        left, _, top, _ = _padding(*self._size)
+        inside = slice(None), slice(top, top + self._size[0]), slice(left, left + self._size[1])
+        if refuse is not None and given is None:
+            probabilities = probabilities.clone()
+            probabilities[inside] = _without(probabilities[inside], refuse(probabilities[inside]))
         if is_memory:
             self._remember(picture, features, probabilities[1:], given=given is not None, deep=deep)
-        left, _, top, _ = _padding(*self._size)
-        result = probabilities[:, top : top + self._size[0], left : left + self._size[1]]
+        result = probabilities[inside]
         self._confidence = _sureness(result)
         return result
 
@@ -216,6 +223,12 @@ class InferenceCore:
         if not bool(((given >= 0) & (given <= 1)).all()):
             raise InvalidPrompt("masks must lie in 0..1", where=where)
         return given, names
+
+
+def _without(probabilities: torch.Tensor, refused: torch.Tensor) -> torch.Tensor:
+    """Return probabilities (N + 1, H, W) whose refused part, bool (N, H, W), went to the background."""
+    kept = probabilities[1:] * ~refused
+    return torch.cat([probabilities[:1] + (probabilities[1:] - kept).sum(0), kept])
 
 
 def padded(planes: torch.Tensor) -> torch.Tensor:

@@ -66,6 +66,10 @@ class SaliencyPrior:
             self._last = _Look(crop, grey, load_saliency(self._device, quick=True)(picture, (crop.width, crop.height)), 0)
         return self._last.saliency
 
+    def forget_picture(self) -> None:
+        """Let the network look at the next picture: it is of another scene, and nothing moved from the last one to it."""
+        self._last = None
+
     def odds(self, saliency: npt.NDArray[np.float32]) -> torch.Tensor:
         """Return the log odds float32 (H, W), on the CPU, of the saliency of a picture; 0 as long as there is no trust in it."""
         trust = 0.0 if self._agreement is None else max(0.0, (self._agreement - self._least) / (1 - self._least))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
@@ -22,8 +23,14 @@ from videoseg_r1.lite.tracking.crop import Crop, crop_around, still_fits
 from videoseg_r1.lite.tracking.saliency_prior import SaliencyPrior
 from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.stages.propagation.both_ways import Tracked
+from videoseg_r1.stages.propagation.calibration import Calibration, expected_iou, given_confidence
+from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.xmem.store import MemoryStore
+
+CALIBRATION = Calibration(0.95, -0.6)
+"""Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
+`benchmarks/confidence.py` (docs/results.md, "Confidence")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,9 @@ class TrackerConfig:
 
 @dataclass(slots=True)
 class _Stored:
-    """One remembered frame. `windows` is cut for the crop in use and cut anew when the crop moves."""
+    """One remembered frame, of which scene. `windows` is cut for the crop in use and cut anew when the crop moves."""
 
+    scene: int
     crop: Crop
     features: torch.Tensor
     cover: torch.Tensor
@@ -94,14 +102,17 @@ class Tracker:
         self._saliency = SaliencyPrior(device, self.config.max_saliency_odds, self.config.least_agreement, self.config.saliency_every)
         self._crop: Crop | None = None
         self._last: BoolMask | None = None
+        self._num_objects = 0
+        self._scene = 0
 
     @torch.inference_mode()
-    def step(self, rgb: RgbImage, masks: BoolMask | None = None) -> Tracked:
+    def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked:
         """Follow the objects into the next frame.
 
         Args:
             rgb: (H, W, 3) uint8, the same size every time.
             masks: bool (N, H, W) when they are known for this frame; the first frame needs them.
+            search: behind a cut, the objects to look for: in the whole frame, by their appearance alone.
         Raises: ValueError: the first frame came without masks, or the number of objects changed.
         """
         known = masks if masks is not None else self._last
@@ -109,26 +120,31 @@ class Tracker:
             raise ValueError("the first frame needs masks")
         if self._last is not None and len(known) != len(self._last):
             raise ValueError("the number of objects cannot change")
-        crop = self._choose_crop(known)
+        self._num_objects = len(known)
+        if search is not None and search.is_first:
+            self._scene += 1
+            self._saliency.forget_picture()
+        crop = self._choose_crop(known if search is None or masks is not None else np.zeros_like(known))
         picture = crop.cut(rgb)
         features, appearance = self._describe(picture)
         saliency = self._saliency.look(picture, crop)
         if masks is None:
-            odds = self._read(features, crop) + self._appearance.scores(appearance).T.reshape(-1, *crop.grid).clamp(
-                -self.config.max_appearance_odds, self.config.max_appearance_odds
-            )
+            odds = self._odds(features, appearance, crop, None if search is None else search.sought)
             fine = F.interpolate(odds[None], picture.shape[:2], mode="bilinear", align_corners=False)[0]
             probability = torch.sigmoid(fine + self._saliency.odds(saliency).to(fine.device))
-            cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
-            tracked = _decide(probability, crop, rgb.shape[:2])
+            tracked = _decide(probability, crop, rgb.shape[:2], search)
+            if search is None:
+                cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
+            else:
+                cover = crop.to_grid(tracked.masks).to(features.device)
         else:
             cover = crop.to_grid(masks).to(features.device)
-            tracked = Tracked(masks, (1.0,) * len(masks))
+            tracked = Tracked(masks, given_confidence(masks))
         self._saliency.compare(saliency, crop.cut_mask(np.logical_or.reduce(tracked.masks)))
         # neighbouring cells look nearly the same: of a frame without given masks, the appearance model takes every third
         every = 1 if masks is not None else 3
         sample = AppearanceSample(appearance[::every], cover.flatten(1).T[::every].contiguous())
-        self._remember(_Stored(crop, features, cover, sample), anchor=masks is not None)
+        self._remember(_Stored(self._scene, crop, features, cover, sample), anchor=masks is not None)
         self._last = tracked.masks
         return tracked
 
@@ -160,15 +176,30 @@ class Tracker:
         appearance = torch.cat([texture, fine, at_grid(maps[3]), coarse, colour_and_bias])
         return matched, appearance.flatten(1).T.contiguous()
 
+    def _odds(self, features: torch.Tensor, appearance: torch.Tensor, crop: Crop, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
+        """Return the log odds (N, rows, columns) of window read and appearance; for objects that are sought, of appearance alone."""
+        limit = self.config.max_appearance_odds
+        odds = self._appearance.scores(appearance).T.reshape(-1, *crop.grid).clamp(-limit, limit)
+        if sought is None:
+            return self._read(features, crop) + odds
+        seen = torch.from_numpy(~sought).to(odds.device)
+        if bool(seen.any()):
+            odds[seen] += self._read(features, crop)[seen]
+        return odds
+
     def _read(self, features: torch.Tensor, crop: Crop) -> torch.Tensor:
-        """Return the log odds (N, rows, columns) of the window read."""
+        """Return the log odds (N, rows, columns) of the window read: of the frames of this scene, for elsewhere a place means nothing."""
         vertical, horizontal = crop.cells_per_pixel
         radius = max(1, round(self.config.reach * vertical)), max(1, round(self.config.reach * horizontal))
         memory: list[WindowKeys] = []
         for stored in self._memory:
+            if stored.scene != self._scene:
+                continue
             if stored.windows is None:
                 stored.windows = _windows(stored, crop, radius)
             memory.append(stored.windows)
+        if not memory:  # what was found is smaller than a cell
+            return features.new_zeros(self._num_objects, *crop.grid)
         cover = read(features, memory, radius, self.config.top_k, self.config.temperature)
         limit = self.config.max_read_odds
         return torch.logit(cover.clamp(1e-4, 1 - 1e-4)).clamp(-limit, limit)
@@ -184,13 +215,19 @@ class Tracker:
         self._appearance.fit([entry.sample for entry in (*anchors, *recent)], shares)
 
 
-def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...]) -> Tracked:
-    """Turn probabilities (N, height, width) of the picture into masks of the frame: a pixel goes to the likeliest object above one half."""
+def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...], search: Search | None) -> Tracked:
+    """Turn probabilities (N, height, width) of the picture into masks of the frame: a pixel goes to the likeliest object above one half.
+
+    With a search, only what is verified stays.
+    """
     on_frame = crop.paste(probability.cpu().numpy(), (frame_shape[0], frame_shape[1]))
     best = on_frame.argmax(0)
     masks = np.stack([(best == index) & (plane > 0.5) for index, plane in enumerate(on_frame)])
-    sure = [float(plane[mask].mean()) if mask.any() else 0.0 for plane, mask in zip(on_frame, masks, strict=True)]
-    return Tracked(masks, tuple(sure))
+    if search is not None:
+        kept = search.verify(masks)
+        on_frame[masks & ~kept] = 0
+        masks = kept
+    return Tracked(masks, tuple(CALIBRATION(iou) for iou in expected_iou(on_frame, masks)))
 
 
 def _windows(stored: _Stored, crop: Crop, radius: tuple[int, int]) -> WindowKeys:

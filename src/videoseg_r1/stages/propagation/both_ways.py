@@ -17,7 +17,9 @@ import numpy.typing as npt
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks import MaskSpool
+from videoseg_r1.stages.propagation.calibration import given_confidence
 from videoseg_r1.stages.propagation.cuts import with_cuts
+from videoseg_r1.stages.propagation.recognition import Describe, Recogniser, Search
 from videoseg_r1.stages.propagation.watch import Watch
 from videoseg_r1.types import BoolMask, Direction, RgbImage, TrackedFrame, TrackEvent
 from videoseg_r1.video import Video
@@ -30,16 +32,19 @@ _FADING = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """Masks of one frame, bool (N, H, W), no two overlapping, and a confidence in 0..1 for each object."""
+    """Masks of one frame, bool (N, H, W), no two overlapping, and for each object a confidence, as in `TrackedFrame`."""
 
     masks: BoolMask
     confidence: tuple[float, ...]
 
 
 class Stepper(Protocol):
-    """Follows objects from one frame to the next; the first frame comes with masks, bool (N, H, W)."""
+    """Follows objects from one frame to the next; the first frame comes with masks, bool (N, H, W).
 
-    def step(self, rgb: RgbImage, masks: BoolMask | None = None) -> Tracked: ...
+    Behind a cut it gets a search: what is sought is not where it was, and what is found counts, and is remembered, only once verified.
+    """
+
+    def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked: ...
 
 
 class BothWays:
@@ -51,11 +56,18 @@ class BothWays:
     Args:
         new_stepper: makes a stepper that has seen nothing.
         notes: returns what its model gave up so far.
+        describe: by what an object is known again behind a cut; None for a stepper that cannot find one.
     """
 
-    def __init__(self, new_stepper: Callable[[], Stepper], notes: Callable[[], tuple[str, ...]] = tuple) -> None:
+    def __init__(
+        self,
+        new_stepper: Callable[[], Stepper],
+        notes: Callable[[], tuple[str, ...]] = tuple,
+        describe: Describe | None = None,
+    ) -> None:
         self._new_stepper = new_stepper
         self._notes = notes
+        self._describe = describe
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -87,7 +99,7 @@ class BothWays:
         start = max(seeds) if back else min(seeds)
         if back and start == 0:
             return
-        stepper, watch = self._new_stepper(), Watch(direction)
+        stepper, watch, recogniser = self._new_stepper(), Watch(direction), Recogniser(self._describe)
         damaged = frozenset(frames.info.damaged_frames) - seeds.keys()
         carried: Tracked | None = None
         source = frames.frames(0, start + 1, reverse=True) if back else frames.frames(start)
@@ -97,7 +109,10 @@ class BothWays:
                 yield TrackedFrame(frame.index, carried.masks, carried.confidence)
                 continue
             given = seeds.get(frame.index)
-            tracked = carried = stepper.step(frame.rgb, given)
+            if cut is not None:
+                recogniser.begin_scene()
+            tracked = carried = stepper.step(frame.rgb, given, recogniser.search(frame.rgb))
+            recogniser.learn(frame.rgb, tracked.masks, tracked.confidence, given=given is not None)
             events = watch.observe(frame.index, tracked.masks, tracked.confidence, given=given is not None, after_cut=cut is not None)
             yield TrackedFrame(frame.index, tracked.masks, tracked.confidence, events if cut is None else (cut, *events))
 
@@ -115,27 +130,41 @@ class _Meeting:
         self._spool = MaskSpool(len(next(iter(seeds.values()))), size)
         self._events: dict[int, tuple[TrackEvent, ...]] = {}
         self._torn: set[int] = set()
+        self._shown = seeds[max(seeds)].any((1, 2))
 
     def wait(self, tracked: TrackedFrame) -> None:
         """Keep what the forward run says of a frame."""
         self._spool.put(tracked.index, tracked.masks, tracked.confidence)
-        # a cut is seen by both runs, once is enough
-        events = tuple(event for event in tracked.events if event.kind != "cut")
+        # a cut is seen by both runs, once is enough; what one run loses the other may have
+        events = tuple(event for event in tracked.events if event.kind == "drift")
         if events:
             self._events[tracked.index] = events
 
     def join(self, late: TrackedFrame) -> TrackedFrame:
         """Return a frame from what both runs say of it; `late` is the backward one's."""
-        index, events = late.index, (*self._events.get(late.index, ()), *late.events)
+        index, both = late.index, (*self._events.get(late.index, ()), *late.events)
+        events = [event for event in both if event.kind not in {"lost", "found"}]
         if index in self._seeds:
-            return TrackedFrame(index, self._seeds[index], (1.0,) * len(late.masks), events)
+            self._shown = self._seeds[index].any((1, 2))
+            return TrackedFrame(index, self._seeds[index], given_confidence(self._seeds[index]), tuple(events))
         before, after = max(i for i in self._seeds if i < index), min(i for i in self._seeds if i > index)
         nearness = (after - index) / (after - before)
         early = self._spool.masks(index)
-        sure = [self._spool.confidence(k, index) for k in range(len(early))]
-        weights = [(nearness * mine, (1 - nearness) * theirs) for mine, theirs in zip(sure, late.confidence, strict=True)]
-        confidence = tuple(max(pair) for pair in zip(sure, late.confidence, strict=True))
-        return TrackedFrame(index, fuse(early, late.masks, weights), confidence, (*events, *self._disagreements(index, early, late.masks)))
+        sure = [(self._spool.confidence(k, index), theirs) for k, theirs in enumerate(late.confidence)]
+        weights = [(nearness * mine, (1 - nearness) * theirs) for mine, theirs in sure]
+        masks = fuse(early, late.masks, weights)
+        confidence = tuple(
+            _fused_confidence(early[k], late.masks[k], weights[k], sure[k]) if masks[k].any() else 0.0 for k in range(len(masks))
+        )
+        events += [*self._disagreements(index, early, late.masks), *self._turns(index, masks)]
+        return TrackedFrame(index, masks, confidence, tuple(events))
+
+    def _turns(self, index: int, masks: BoolMask) -> list[TrackEvent]:
+        """Return which objects are lost or found here, seen backwards."""
+        before, self._shown = self._shown, masks.any((1, 2))
+        lost = [TrackEvent(index, "lost", int(k), "backwards", "its mask is empty") for k in np.flatnonzero(before & ~self._shown)]
+        found = np.flatnonzero(self._shown & ~before)
+        return lost + [TrackEvent(index, "found", int(k), "backwards", f"its mask covers {int(masks[k].sum())} pixels") for k in found]
 
     def _disagreements(self, index: int, early: BoolMask, late: BoolMask) -> list[TrackEvent]:
         """Return a drift for each object about which the two runs begin to say different things here."""
@@ -170,6 +199,11 @@ def fuse(early: BoolMask, late: BoolMask, weights: list[tuple[float, float]]) ->
         owner[ours] = number
         depth = np.maximum(depth, inside)
     return owner[None] == np.arange(len(early), dtype=np.int32)[:, None, None]
+
+
+def _fused_confidence(early: BoolMask, late: BoolMask, weights: tuple[float, float], sure: tuple[float, float]) -> float:
+    """Return the higher confidence where both runs agree, otherwise that of the one that `fuse` takes."""
+    return max(sure) if _agree(early, late) else sure[0 if weights[0] > weights[1] else 1]
 
 
 def _agree(one: BoolMask, other: BoolMask) -> bool:

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 
 from videoseg_r1.models.sam2 import Sam2Engine, at_size
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
+from videoseg_r1.stages.propagation.calibration import expected_iou, given_confidence
+from videoseg_r1.stages.propagation.recognition import Describe, Search
 from videoseg_r1.stages.propagation.restart import RestartFrames
 from videoseg_r1.types import BoolMask, RgbImage
 
@@ -27,9 +29,9 @@ _ONLY_OUTPUT = ("pred_masks", "high_res_masks")
 _MEMORIES = ("maskmem_features", "maskmem_pos_enc")
 
 
-def sam2_propagator(engine: Sam2Engine) -> BothWays:
-    """Return a `Propagator` on an engine of kind "video": forwards, then backwards from the same masks."""
-    return BothWays(lambda: Sam2Stepper(engine), lambda: engine.notes)
+def sam2_propagator(engine: Sam2Engine, describe: Describe | None = None) -> BothWays:
+    """Return a `Propagator` on an engine of kind "video": forwards, then backwards from the same masks; `describe` as for `BothWays`."""
+    return BothWays(lambda: Sam2Stepper(engine), lambda: engine.notes, describe)
 
 
 class _Logits(NamedTuple):
@@ -52,21 +54,35 @@ class Sam2Stepper:
         self._index = 0
         self._restart_frames = RestartFrames()
 
-    def step(self, rgb: RgbImage, masks: BoolMask | None = None) -> Tracked:
+    def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked:
         """Follow the objects into the next frame.
 
         Args:
             rgb: (H, W, 3) uint8.
             masks: bool (N, H, W) when they are known for this frame; the first frame needs them.
+            search: behind a cut, the objects to look for; what is not verified is forgotten.
         Returns: the given masks, or those found, of which a pixel belongs to the object that claims it most.
         Raises: ValueError: the first frame came without masks. ResourceError: memory ran out. ModelError: not finite.
         """
         if masks is None and not self._restart_frames:
             raise ValueError("the first frame needs masks")
         logits = self._engine.run(self._restarting(lambda: self._forward(rgb, masks)))
-        found = _owners(logits.masks, (rgb.shape[0], rgb.shape[1])) if masks is None else masks
-        self._restart_frames.keep(rgb, found)
-        return Tracked(found, tuple(torch.sigmoid(logits.scores).tolist()))
+        if masks is not None:
+            tracked = Tracked(masks, given_confidence(masks))
+        else:
+            tracked = _found(logits, (rgb.shape[0], rgb.shape[1]))
+            if search is not None:
+                tracked = self._verified(tracked, search)
+        self._restart_frames.keep(rgb, tracked.masks)
+        return tracked
+
+    def _verified(self, tracked: Tracked, search: Search) -> Tracked:
+        """Return only what looks like its object, and take the rest of the last frame out of the memory."""
+        kept = search.verify(tracked.masks)
+        for number in np.flatnonzero(tracked.masks.any((1, 2)) & ~kept.any((1, 2))):
+            stored = self._session.output_dict_per_obj[self._session.obj_id_to_idx(int(number))]
+            stored["non_cond_frame_outputs"].pop(self._index - 1, None)
+        return Tracked(kept, tuple(sure if mask.any() else 0.0 for sure, mask in zip(tracked.confidence, kept, strict=True)))
 
     def _restarting(self, work: Callable[[], _Logits]) -> Callable[[], _Logits]:
         """Return the work preceded by a new session where there is none; an error in it leaves none behind."""
@@ -150,16 +166,20 @@ def _widen(session: Any, index: int) -> None:
                 output["maskmem_features"] = output["maskmem_features"].float()
 
 
-def _owners(logits: torch.Tensor, size: tuple[int, int]) -> BoolMask:
-    """Return bool (N, height, width): every pixel goes to the object with the highest logit there, if that is positive."""
-    best = torch.zeros(size, device=logits.device)
-    owner = torch.full(size, -1, device=logits.device, dtype=torch.int32)
-    for number, one in enumerate(logits):
-        full = at_size(one, size)
-        owner[full > best] = number
-        best = torch.maximum(best, full)
-    numbers = np.arange(len(logits), dtype=np.int32)
-    return owner.cpu().numpy()[None] == numbers[:, None, None]
+def _found(logits: _Logits, size: tuple[int, int]) -> Tracked:
+    """Return masks at a size (height, width), and their confidence: the expected IoU, given that the object is there, times that it is."""
+    full = torch.stack([at_size(one, size) for one in logits.masks])
+    masks = _owners(full)
+    there = torch.sigmoid(logits.scores).tolist()
+    ious = expected_iou(torch.sigmoid(full).cpu().numpy(), masks)
+    return Tracked(masks, tuple(score * iou for score, iou in zip(there, ious, strict=True)))
+
+
+def _owners(logits: torch.Tensor) -> BoolMask:
+    """Return bool (N, H, W): every pixel goes to the object with the highest logit (N, H, W) there, if that is positive."""
+    best, owner = logits.max(0)
+    numbers = np.arange(len(logits))
+    return torch.where(best > 0, owner, -1).cpu().numpy()[None] == numbers[:, None, None]
 
 
 def _at_side(mask: BoolMask, side: int) -> torch.Tensor:

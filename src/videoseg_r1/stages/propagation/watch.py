@@ -16,13 +16,14 @@ from videoseg_r1.types import BoolMask, Direction, EventKind, TrackEvent
 
 _GROWTH = 2.5
 _JUMP = 1.0
-_UNSURE = 0.6
+_UNSURE = 0.5
+"""A mask of less confidence, which is the expected IoU with the truth, is more wrong than right."""
 _SILENCE = 12
 """Frames for which a drift is not reported again."""
 
 
 class Watch:
-    """Looks at the frames of one run through time, in the order in which they are visited.
+    """Looks at the masks of one run through time, in the order in which frames are visited.
 
     Args:
         direction: which way the run goes.
@@ -44,7 +45,7 @@ class Watch:
             masks: bool (N, H, W), as they were found.
             confidence: in 0..1, one per object.
             given: whether the masks were given: they are not judged, only taken as the state of things.
-            after_cut: whether this is the first frame seen of another scene: there an object may be anywhere.
+            after_cut: whether the frame before was of another scene: then things may be elsewhere and of any size.
         """
         events: list[TrackEvent] = []
         shapes = [_Shape.of(mask) for mask in masks]
@@ -62,7 +63,7 @@ class Watch:
         self, number: int, before: _Shape | None, now: _Shape | None, sure: float, *, after_cut: bool
     ) -> tuple[EventKind, str] | None:
         if now is None:
-            return ("lost", "its mask is empty") if before is not None else None
+            return ("lost", "after a cut" if after_cut else "its mask is empty") if before is not None else None
         if before is None:
             return "found", f"its mask covers {now.area} pixels"
         why = "" if after_cut else now.unlike(before)

@@ -20,6 +20,8 @@ from videoseg_r1.models.devices import MemoryLadder, Placement, choose_placement
 from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.models.weights.convert import convert
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
+from videoseg_r1.stages.propagation.calibration import expected_iou, given_confidence
+from videoseg_r1.stages.propagation.recognition import Describe, Search
 from videoseg_r1.stages.propagation.restart import RestartFrames
 from videoseg_r1.types import BoolMask, RgbImage
 from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
@@ -95,48 +97,71 @@ class XMemStepper:
         self._core: InferenceCore | None = None
         self._restart_frames = RestartFrames()
 
-    def step(self, rgb: RgbImage, masks: BoolMask | None = None) -> Tracked:
+    def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked:
         """Follow the objects into the next frame.
 
         Args:
             rgb: (H, W, 3) uint8, the same size every time.
             masks: bool (N, H, W) when they are known for this frame; the first frame needs them. They are returned as they are.
+            search: behind a cut, the objects to look for; what is not verified is not remembered.
         Raises: InvalidPrompt: the first frame came without masks, or they do not fit. ShapeMismatch: the frame size changed.
             ResourceError: memory ran out. ModelError: the network computed something that is not a number.
         """
-        found, confidence = self._engine.run(lambda: self._attempt(rgb, masks))
-        tracked = Tracked(found, confidence) if masks is None else Tracked(masks, (1.0,) * len(masks))
+        found, confidence = self._engine.run(lambda: self._attempt(rgb, masks, search))
+        tracked = Tracked(found, confidence) if masks is None else Tracked(masks, given_confidence(masks))
         self._restart_frames.keep(rgb, tracked.masks)
         return tracked
 
-    def _attempt(self, rgb: RgbImage, masks: BoolMask | None) -> tuple[BoolMask, tuple[float, ...]]:
+    def _attempt(self, rgb: RgbImage, masks: BoolMask | None, search: Search | None) -> tuple[BoolMask, tuple[float, ...]]:
         """Step once; an error of the device leaves no core behind, for nobody knows how far it came."""
         try:
             if self._core is None:
                 self._core = InferenceCore(self._engine.network, self._config)
                 for seen in self._restart_frames:
                     self._forward(self._core, *seen)
-            return self._forward(self._core, rgb, masks)
+            return self._forward(self._core, rgb, masks, search)
         except (RuntimeError, MemoryError):
             self._core = None
             raise
 
-    def _forward(self, core: InferenceCore, rgb: RgbImage, masks: BoolMask | None) -> tuple[BoolMask, tuple[float, ...]]:
+    def _forward(
+        self, core: InferenceCore, rgb: RgbImage, masks: BoolMask | None, search: Search | None = None
+    ) -> tuple[BoolMask, tuple[float, ...]]:
         height, width = rgb.shape[:2]
         scale = min(1.0, self._engine.short_side / min(height, width))
         size = max(1, round(height * scale)), max(1, round(width * scale))
         given = None if masks is None else np.stack([_resized(mask.astype(np.float32), size) for mask in masks])
-        probabilities = core.step(normalised(_resized(rgb, size)), given)
+
+        def refused(probabilities: torch.Tensor) -> torch.Tensor:
+            found = _masks(self._on_frame(probabilities, (height, width)))
+            kept = found if search is None else search.verify(found)
+            # of an object that is refused altogether also what is too faint for the mask
+            gone = np.stack([(one & ~other) | (not other.any() and one.any()) for one, other in zip(found, kept, strict=True)])
+            small = [_resized(mask.astype(np.float32), size) > 0 for mask in gone]
+            return torch.from_numpy(np.stack(small)).to(probabilities.device)
+
+        probabilities = core.step(normalised(_resized(rgb, size)), given, refuse=None if search is None else refused)
+        probabilities = self._on_frame(probabilities, (height, width))
+        found = _masks(probabilities)
+        return found, expected_iou(probabilities[1:].cpu().numpy(), found)
+
+    def _on_frame(self, probabilities: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Return probabilities (N + 1, h, w) at the size of the frame, (height, width). Raises: ModelError: not finite."""
         if not bool(torch.isfinite(probabilities).all()):
             raise ModelError(
                 f"{self._engine.name} computed numbers that are not finite",
                 where=f"on {self._engine.network.device} in {self._engine.network.dtype}",
                 fix="run `videoseg models verify`: the weights may be damaged",
             )
-        if size != (height, width):
-            probabilities = F.interpolate(probabilities[None], (height, width), mode="bilinear", align_corners=False)[0]
-        winner = probabilities.argmax(0).cpu().numpy()
-        return winner[None] == np.arange(1, len(probabilities))[:, None, None], core.confidence
+        if probabilities.shape[1:] == size:
+            return probabilities
+        return F.interpolate(probabilities[None], size, mode="bilinear", align_corners=False)[0]
+
+
+def _masks(probabilities: torch.Tensor) -> BoolMask:
+    """Return bool (N, H, W) of probabilities (N + 1, H, W): a pixel goes to the likeliest, which may be the background."""
+    winner = probabilities.argmax(0).cpu().numpy()
+    return winner[None] == np.arange(1, len(probabilities))[:, None, None]
 
 
 def normalised(rgb: RgbImage) -> torch.Tensor:
@@ -144,9 +169,9 @@ def normalised(rgb: RgbImage) -> torch.Tensor:
     return torch.from_numpy((rgb.astype(np.float32) / 255 - _MEAN) / _STD).permute(2, 0, 1)
 
 
-def xmem_propagator(engine: XMemEngine, config: XMemConfig | None = None) -> BothWays:
-    """Return a propagator on XMem; arguments as for `XMemStepper`."""
-    return BothWays(lambda: XMemStepper(engine, config), lambda: engine.notes)
+def xmem_propagator(engine: XMemEngine, config: XMemConfig | None = None, describe: Describe | None = None) -> BothWays:
+    """Return a propagator on XMem; arguments as for `XMemStepper` and `BothWays`."""
+    return BothWays(lambda: XMemStepper(engine, config), lambda: engine.notes, describe)
 
 
 def load_xmem_engine(source: str | Path, device: str = "auto") -> XMemEngine:

@@ -27,7 +27,7 @@ class Sliding:
         self.pixels, self.seen, self.confidence = pixels, seen, confidence
         self.masks = None
 
-    def step(self, rgb, masks=None):
+    def step(self, rgb, masks=None, search=None):
         self.seen.append(int(rgb[0, 0, 0]))
         self.masks = np.roll(self.masks, self.pixels, 2) if masks is None else masks
         return Tracked(self.masks, (self.confidence if masks is None else 1.0,) * len(self.masks))

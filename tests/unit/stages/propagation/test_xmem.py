@@ -9,6 +9,7 @@ import torch
 from helpers.tiny_xmem import SMALL
 from videoseg_r1.errors import ModelError, ResourceError, WeightsMissing
 from videoseg_r1.pipeline.segmenter import Stages, VideoSegmenter
+from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.stages.propagation.xmem import XMemEngine, XMemStepper, load_xmem_engine, normalised, xmem_propagator
 from videoseg_r1.video import open_video
 
@@ -153,3 +154,28 @@ def test_the_official_file_is_converted_once_and_then_read_as_safetensors(xmem_s
         stepper.step(_FRAMES[0], _SEED)
         outputs.append(stepper.step(_FRAMES[1]).masks)
     np.testing.assert_array_equal(*outputs)
+
+
+@pytest.mark.parametrize("short_side", [480, 32])
+def test_what_is_refused_behind_a_cut_is_nowhere_and_what_is_verified_stays(xmem_state, short_side):
+    engine = XMemEngine(dict(xmem_state), short_side=short_side)
+    steppers = [XMemStepper(engine, SMALL) for _ in range(3)]
+    for stepper in steppers:
+        stepper.step(_FRAMES[0], _SEED)
+    sought = np.array([True, False])
+    plain = steppers[0].step(_FRAMES[1])
+    same = steppers[1].step(_FRAMES[1], None, Search(True, np.ones(2, bool), lambda masks: masks))
+    less = steppers[2].step(_FRAMES[1], None, Search(True, sought, lambda masks: masks & ~sought[:, None, None]))
+    np.testing.assert_array_equal(same.masks, plain.masks)
+    assert same.confidence == plain.confidence
+    assert plain.masks[0].any()
+    assert not less.masks[0].any()
+    assert less.confidence[0] == 0
+    assert (less.masks[1] == plain.masks[1]).mean() > 0.99  # what the refused one had is background
+
+
+def test_confidence_is_the_iou_that_the_probabilities_promise(engine):
+    stepper = XMemStepper(engine, SMALL)
+    assert stepper.step(_FRAMES[0], _SEED).confidence == (1.0, 1.0)
+    found = stepper.step(_FRAMES[1])
+    assert all((0 < sure < 1) == bool(mask.any()) for sure, mask in zip(found.confidence, found.masks, strict=True))
