@@ -466,7 +466,7 @@ class TestOptions:
 
 
 class TestBareStreams:
-    @pytest.mark.parametrize(("kind", "codec"), [("h264", "libx264"), ("hevc", "libx265"), ("m4v", "mpeg4")])
+    @pytest.mark.parametrize(("kind", "codec"), [("h264", "libx264"), ("hevc", "libx265")])
     def test_frames_are_counted_at_the_rate_that_the_stream_states(
         self, encode_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, kind: str, codec: str
     ) -> None:
