@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -76,10 +77,12 @@ def _encode(rgb: RgbImage) -> tuple[bytes, bytes]:
     """Return one intra picture, and its decoder configuration as MP4 has it."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        options = {"preset": "ultrafast", "qp": "4", "x265-params": "log-level=none:pools=1:frame-threads=1"}
+        options = {"preset": "ultrafast", "qp": "4", "x265-params": "log-level=none:pools=1:frame-threads=1:bframes=0"}
         stream = container.add_stream("libx265", rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], "yuv420p"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format="yuv420p")))
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format="yuv420p")
+        picture.pts, picture.time_base = 0, Fraction(1, 25)
+        container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     with av.open(io.BytesIO(file.getvalue())) as container:
         packet = next(container.demux(video=0))

@@ -146,7 +146,7 @@ def test_a_single_wrong_stamp_moves_no_other_frame(gaps: list[int], first: int, 
     right = list(accumulate(gaps, initial=first))
     place = data.draw(st.integers(1, len(right) - 2))
     off = data.draw(st.integers(0, 100_000))
-    wrong = data.draw(st.sampled_from([None, right[place - 1], right[max(0, place - 2)] - off, right[place + 1] + off]))
+    wrong = data.draw(st.sampled_from([None, right[place - 1], right[max(0, place - 2)] - off, right[place + 1] + 1 + off]))
     moved = times_of([*right[:place], wrong, *right[place + 1 :]])
     assert np.delete(moved, place).tolist() == np.delete(times_of(right), place).tolist()
     assert times_of(right) == pytest.approx([(stamp - first) / 1000 for stamp in right])

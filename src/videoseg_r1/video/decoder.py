@@ -41,7 +41,10 @@ _DECODING_ORDER = ("avi", "asf")
 _BEGINS_ANYWHERE = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")
 """Formats of broadcasts: recordings begin in the middle of a group of pictures."""
 
+_JOINT = 3
+"""FFmpeg flags a packet up to so many before the one from which on data are lost."""
 _INVALID = "the decoder met invalid data"
+_CUT = "the picture data end in the middle of a frame"
 
 
 class Care(Enum):
@@ -78,7 +81,9 @@ class Pictures:
         self.stream = stream
         self.damage, self.damaged, self.ends_badly = "", False, False
         self.noticed_at: list[int] = []
-        self._container, self._path, self._suspects = container, path, suspects
+        self._path, self._suspects = path, suspects
+        self._packets = container.demux(stream)
+        self._ahead: deque[Packet[VideoStream]] = deque()
         self._lenient = care is Care.LENIENT
         self._decoder, self._witness = _decoders(stream, care, limits)
         self._errors = LibavErrors(own_thread=self._lenient)
@@ -102,10 +107,9 @@ class Pictures:
             yield picture
 
     def _decode(self) -> Iterator[VideoFrame]:
-        packets = self._container.demux(self.stream)
         while True:
             with self._errors:
-                packet = self._next(packets)
+                packet = self._ahead.popleft() if self._ahead else self._next()
                 if packet is None:
                     break
                 sent = self._stamps.of_packet(packet)
@@ -133,10 +137,10 @@ class Pictures:
         self.damaged = self._spread.reaches(picture, stamp)
         return picture
 
-    def _next(self, packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | None:
+    def _next(self) -> Packet[VideoStream] | None:
         """Read the next packet of the stream; the last one is empty and empties the decoder."""
         try:
-            packet = next(packets, None)
+            packet = next(self._packets, None)
         except FFmpegError as error:
             self.damage = self.damage or reason_of(error)
             packet = None
@@ -150,7 +154,7 @@ class Pictures:
         """Decode a packet. Return its pictures, and what is wrong with it, "" for nothing; errors count if the picture is needed."""
         trouble = _INVALID if packet.size and self._errors.count else ""
         if packet.is_corrupt:
-            trouble = "the picture data end in the middle of a frame"
+            trouble = _CUT
         elif self._suspects and any(packet.pos is not None and packet.pos in suspect for suspect in self._suspects):
             trouble = "a checksum of the file does not fit"
         elif self._nal_units is not None and self._nal_units.are_broken(bytes(packet)):
@@ -161,7 +165,23 @@ class Pictures:
                 picture.key_frame = packet.is_keyframe  # pyright: ignore[reportAttributeAccessIssue]
         if self._witness is not None:
             error = self._decoded(self._witness, packet)[1] or error
+        if trouble == _CUT and not error and self._begins_anywhere and self._is_joint(packet):
+            trouble = ""
         return pictures, trouble or (error if is_needed else "")
+
+    def _is_joint(self, packet: Packet[VideoStream]) -> bool:
+        """Whether two recordings are joined behind a packet, for which a broadcast is flagged as if data were lost.
+
+        Then a keyframe follows at once, and its stamp starts anew or goes on; after a loss it would be later.
+        """
+        while len(self._ahead) < _JOINT and (following := self._next()) is not None:
+            self._ahead.append(following)
+        latest = packet.pts or 0
+        for following in list(self._ahead)[:_JOINT]:
+            if following.is_keyframe:
+                return following.pts is not None and following.pts <= latest + 1.5 * (packet.duration or 0)
+            latest = max(latest, following.pts or 0)
+        return False
 
     def _decoded(self, decoder: VideoCodecContext, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], str]:
         before = self._errors.count

@@ -227,3 +227,12 @@ class TestLibavErrors:
             counts.append(errors.count)
         assert counts == [0, 1]
         assert caplog.text == ""
+
+
+def test_joined_recordings_are_whole_and_go_on_counting(encode_video: EncodeVideo) -> None:
+    path = encode_video("live.ts", scene(30), options={"g": "12", "bf": "2"})
+    path.write_bytes(path.read_bytes() * 2)
+    with open_video(path) as video:
+        assert video.num_frames == 60
+        assert video.times == pytest.approx([index / 24 for index in range(60)], abs=1e-3)
+        assert video.info.notes == ()

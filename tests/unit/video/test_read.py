@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import videoseg_r1.video.container
 import videoseg_r1.video.file
 import videoseg_r1.video.timeline
 from helpers.pictures import painted
@@ -469,3 +470,15 @@ class TestOptions:
         os.mkfifo(tmp_path / "pipe.mp4")
         with pytest.raises(UnsupportedSource, match="pipes"):
             open_video(tmp_path / "pipe.mp4")
+
+
+class TestBareStreams:
+    @pytest.mark.parametrize(("kind", "codec"), [("h264", "libx264"), ("hevc", "libx265")])
+    def test_frames_are_counted_at_the_rate_that_the_stream_states(self, encode_video: Callable[..., Path], kind: str, codec: str) -> None:
+        options = {"x265-params": "log-level=none"} if codec == "libx265" else {"bf": "2"}
+        path = encode_video(f"a.{kind}", noisy(12), codec=codec, options=options, fps=30)
+        with open_video(path) as video:
+            frames = list(video)
+            assert video.times == pytest.approx([index / 30 for index in range(12)])
+            assert "its header says 30 frames per second" in video.info.notes[0]
+            np.testing.assert_array_equal(video.read([7])[0].rgb, frames[7].rgb)
