@@ -23,10 +23,10 @@ from videoseg_r1.types import Direction, Frame, TrackEvent
 _UNLIKE = 0.32
 """From here on two pictures show different scenes, in the measure of `Thumbnail.unlike`."""
 _LEAST, _TIMES = 0.15, 5.0
-"""So do pictures that are less unlike, down to the first, if they are so many times more unlike than those around them: of soft pictures
+"""So do pictures that are less unlike, down to the first, if they are so many times more unlike than any around them: of soft pictures
 more is found again by chance than of sharp ones."""
 _RATIO = 1.4
-"""However unlike, a cut is so many times the change around it."""
+"""However unlike, a cut is so many times the usual change around it."""
 _AROUND = 4
 """Frames on each side of a cut that are compared; scenes that come back within fewer are flashes, which are no cuts."""
 _BLANK = 12
@@ -142,10 +142,9 @@ class _Film:
         """Return whether no picture shortly before is like one shortly after, and the change is not the usual one here."""
         before = [past.picture for past in list(self._past)[-_AROUND:]]
         after = [picture for picture in after if not picture.plain]
-        around = [one.unlike(other) for side in (before, after) for one, other in pairwise(side)]
-        usual = float(np.quantile(around, 0.75)) if around else 0.0
-        least = min(max(_TIMES * usual, _LEAST), _UNLIKE)
-        if change < max(least, _RATIO * usual):
+        around = [one.unlike(other) for side in (before, after) for one, other in pairwise(side)] or [0.0]
+        least = min(max(_TIMES * max(around), _LEAST), _UNLIKE)
+        if change < max(least, _RATIO * float(np.quantile(around, 0.75))):
             return False
         return all(one.unlike(other) >= least for one in reversed(before) for other in after)
 

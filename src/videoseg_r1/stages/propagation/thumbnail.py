@@ -24,7 +24,7 @@ _PLAIN = 1.0
 """Grey levels; a picture whose levels differ less has nothing in it."""
 _FULL = 0.5
 """A block counts fully from this share of the picture's own contrast on."""
-_LEAST_BLOCKS = 8.0
+_LEAST_BLOCKS = 16.0
 """A picture with fewer full blocks, such as a single thing on plain ground, does not become another one because they changed."""
 
 Grey = npt.NDArray[np.float32]
