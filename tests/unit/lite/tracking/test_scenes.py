@@ -7,7 +7,7 @@ import pytest
 
 from helpers.lite_things import CPU
 from helpers.scenes import BLUE, GREEN, RED, Disc, film, scene
-from videoseg_r1.lite.tracking.likeness import describe
+from videoseg_r1.lite.tracking.likeness import describe_thing
 from videoseg_r1.lite.tracking.propagator import lite_propagator
 from videoseg_r1.metrics import region_similarity
 from videoseg_r1.stages.propagation.flow import flow_propagator
@@ -73,7 +73,7 @@ def test_a_given_frame_in_the_new_scene_begins_it(shots):
 def test_a_thing_is_like_itself_and_less_like_others():
     def look(color, seed):
         frames, masks = scene(seed, [Disc(color, 30, 40, radius=14)], 1, _SIZE)
-        return describe(frames[0], masks[0, 0], device=CPU)
+        return describe_thing(frames[0], masks[0, 0], device=CPU)
 
     red, again, blue = look(RED, 1), look(RED, 2), look(BLUE, 1)
     assert np.linalg.norm(red) == pytest.approx(1, abs=1e-5)
@@ -83,6 +83,6 @@ def test_a_thing_is_like_itself_and_less_like_others():
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 2)])
 def test_things_of_any_size_can_be_described(size):
-    vector = describe(np.full((*size, 3), 90, np.uint8), np.ones(size, bool), device=CPU)
+    vector = describe_thing(np.full((*size, 3), 90, np.uint8), np.ones(size, bool), device=CPU)
     assert vector.shape == (1536 + 352,)
     assert np.isfinite(vector).all()
