@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 
 from helpers.lite_things import CPU
-from helpers.scenes import BLUE, GREEN, RED, Disc, film, scene
+from helpers.scenes import BLUE, GREEN, RED, Disc, film, light_cuts, scene
 from videoseg_r1.lite.tracking.likeness import describe_thing
 from videoseg_r1.lite.tracking.propagator import lite_propagator
 from videoseg_r1.metrics import region_similarity
+from videoseg_r1.stages.propagation import both_ways
 from videoseg_r1.stages.propagation.flow import flow_propagator
 from videoseg_r1.video import open_video
 
 _SIZE = (128, 96)
+
+
+@pytest.fixture(autouse=True)
+def _cuts_are_told(monkeypatch):
+    """Detection of cuts has its own tests."""
+    monkeypatch.setattr(both_ways, "with_cuts", light_cuts)
 
 
 def _run(propagator, film_of_scenes, seeds):
