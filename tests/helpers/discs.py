@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from videoseg_r1.types import BoolMask, RgbImage
+from videoseg_r1.types import BoolMask, Direction, Frame, RgbImage, TrackEvent
 
 RED, GREEN, BLUE = (230, 40, 40), (40, 210, 60), (50, 70, 235)
 
@@ -46,3 +46,14 @@ def scene(
 def film(*scenes: tuple[RgbImage, BoolMask]) -> tuple[RgbImage, BoolMask]:
     """Return the scenes one after the other."""
     return np.concatenate([frames for frames, _ in scenes]), np.concatenate([masks for _, masks in scenes])
+
+
+def light_cuts(frames: Iterable[Frame], direction: Direction) -> Iterator[tuple[Frame, TrackEvent | None]]:
+    """Yield frames with the cuts between dark and light scenes: for tests of what comes behind a cut, not of its detection."""
+    before: float | None = None
+    for frame in frames:
+        light = float(frame.rgb.mean())
+        is_cut = before is not None and abs(light - before) > 50
+        before = light
+        first = frame.index if direction == "forwards" else frame.index + 1
+        yield frame, TrackEvent(first, "cut", None, direction, "drawn") if is_cut else None

@@ -24,11 +24,11 @@ _STRIDE = 32
 
 
 def describer(device: torch.device) -> Describe:
-    """Return `describe` on a device; the network is loaded when something is described."""
-    return partial(describe, device=device)
+    """Return `describe_thing` on a device; the network is loaded when something is described."""
+    return partial(describe_thing, device=device)
 
 
-def describe(rgb: RgbImage, mask: BoolMask, *, device: torch.device) -> npt.NDArray[np.float32]:
+def describe_thing(rgb: RgbImage, mask: BoolMask, *, device: torch.device) -> npt.NDArray[np.float32]:
     """Return what a thing looks like, (1536 + 352,) float32 of length 1; half of the dot product of two is that of their colours.
 
     Args:

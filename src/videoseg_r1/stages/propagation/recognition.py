@@ -22,7 +22,7 @@ Describe: TypeAlias = Callable[[RgbImage, BoolMask], npt.NDArray[np.float32]]
 product of two vectors is the likeness of the two things, at most 1."""
 
 LEAST_LIKENESS = 0.65
-"""From this likeness on a thing is taken for the object. Chosen on half of the development clips (docs/results.md, "Behind a cut")."""
+"""From this likeness on a thing is taken for the object. Chosen with all development clips in view (docs/results.md, "Behind a cut")."""
 _LEAST_PART = 0.05
 """Of a mask; smaller connected parts are dropped."""
 _MARGIN = 0.1

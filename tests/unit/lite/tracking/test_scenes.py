@@ -5,15 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.discs import BLUE, GREEN, RED, Disc, film, scene
+from helpers.discs import BLUE, GREEN, RED, Disc, film, light_cuts, scene
 from helpers.lite_things import CPU
-from videoseg_r1.lite.tracking.likeness import describe
+from videoseg_r1.lite.tracking.likeness import describe_thing
 from videoseg_r1.lite.tracking.propagator import lite_propagator
 from videoseg_r1.metrics import region_similarity
+from videoseg_r1.stages.propagation import both_ways
 from videoseg_r1.stages.propagation.flow import flow_propagator
 from videoseg_r1.video import open_video
 
 _SIZE = (128, 96)
+
+
+@pytest.fixture(autouse=True)
+def _cuts_are_told(monkeypatch):
+    """Detection of cuts has its own tests."""
+    monkeypatch.setattr(both_ways, "with_cuts", light_cuts)
 
 
 def _run(propagator, film_of_scenes, seeds):
@@ -73,7 +80,7 @@ def test_a_given_frame_in_the_new_scene_begins_it(shots):
 def test_a_thing_is_like_itself_and_less_like_others():
     def look(color, seed):
         frames, masks = scene(seed, [Disc(color, 30, 40, radius=14)], 1, _SIZE)
-        return describe(frames[0], masks[0, 0], device=CPU)
+        return describe_thing(frames[0], masks[0, 0], device=CPU)
 
     red, again, blue = look(RED, 1), look(RED, 2), look(BLUE, 1)
     assert np.linalg.norm(red) == pytest.approx(1, abs=1e-5)
@@ -83,6 +90,6 @@ def test_a_thing_is_like_itself_and_less_like_others():
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 2)])
 def test_things_of_any_size_can_be_described(size):
-    vector = describe(np.full((*size, 3), 90, np.uint8), np.ones(size, bool), device=CPU)
+    vector = describe_thing(np.full((*size, 3), 90, np.uint8), np.ones(size, bool), device=CPU)
     assert vector.shape == (1536 + 352,)
     assert np.isfinite(vector).all()

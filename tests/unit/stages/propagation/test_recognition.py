@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.discs import BLUE, GREEN, RED, Disc, film, scene
+from helpers.discs import BLUE, GREEN, RED, Disc, film, light_cuts, scene
 from helpers.shapes import square
+from videoseg_r1.stages.propagation import both_ways
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
 from videoseg_r1.stages.propagation.recognition import Recogniser
 from videoseg_r1.video import open_video
+
+
+@pytest.fixture(autouse=True)
+def _cuts_are_told(monkeypatch):
+    """Detection of cuts has its own tests."""
+    monkeypatch.setattr(both_ways, "with_cuts", light_cuts)
 
 
 def mean_colour(rgb, mask):
