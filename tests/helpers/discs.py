@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,9 @@ def film(*scenes: tuple[RgbImage, BoolMask]) -> tuple[RgbImage, BoolMask]:
     return np.concatenate([frames for frames, _ in scenes]), np.concatenate([masks for _, masks in scenes])
 
 
-def light_cuts(frames: Iterable[Frame], direction: Direction) -> Iterator[tuple[Frame, TrackEvent | None]]:
+def light_cuts(
+    frames: Iterable[Frame], direction: Direction, unseen: Container[int] = frozenset()
+) -> Iterator[tuple[Frame, TrackEvent | None]]:
     """Yield frames with the cuts between dark and light scenes: for tests of what comes behind a cut, not of its detection."""
     before: float | None = None
     for frame in frames:
