@@ -4,8 +4,9 @@
 
 Cuts: all ordered pairs of different clips are joined, twelve frames of each from a random place; of the kinds after the first three
 every third pair. Found is a cut that is told at its very frame (a dissolve or fade: within its length) in both directions of time, with
-no other beside it. No cuts: every frame of every clip as it is, at fewer frames a second, shaken, noisy, flashed, dimmed to black and back. Thresholds were chosen on the clips of
-`fit`, every second by name. Intervals are Wilson's, 95 %. Of each FILM the cuts found are printed. Frames are shrunk to 320 x 180 first.
+no other beside it. No cuts: every frame of every clip as it is, at fewer frames a second, shaken, noisy, flashed, dimmed to black and
+back. Thresholds were chosen on the clips of `fit`, every second by name. Intervals are Wilson's, 95 %. Of each FILM the cuts found are
+printed. Frames are shrunk to 320 x 180 first.
 """
 
 from __future__ import annotations
