@@ -61,10 +61,10 @@ class TestEncrypted:
             open_video(path)
         assert path.name in str(caught.value)
 
-    @pytest.mark.parametrize("encoder", ["libx264", "libsvtav1"])
+    @pytest.mark.parametrize("encoder", ["libx264", "av1"])
     def test_mp4(self, tmp_path: Path, encoder: str) -> None:
         keys = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "00112233445566778899aabbccddeeff", "encryption_kid": "0" * 32}
-        size = (64, 64) if encoder == "libsvtav1" else (64, 48)
+        size = (64, 64) if encoder == "av1" else (64, 48)
         self.refused(draw(tmp_path, Drawn("mp4", "", "mp4", encoder, size=size, container_options=keys)))
 
     def test_matroska(self, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from PIL import Image
 
+from helpers.av1 import write_av1
 from helpers.heif import draw_heic
 from videoseg_r1.types import RgbImage
 from videoseg_r1.video import open_video
@@ -27,7 +28,7 @@ _BITS = [(bit, divmod(bit, 4)) for bit in range(8)]
 
 @dataclass(frozen=True)
 class Drawn:
-    """A file to draw: its ending, the container's title in the table, and the muxer and encoder of PyAV."""
+    """A file to draw: its ending, the container's title in the table, and the muxer and encoder of PyAV; "av1" is that of `helpers.av1`."""
 
     ending: str
     title: str
@@ -49,7 +50,6 @@ class Drawn:
 _FAST = {
     "libx264": {"preset": "ultrafast", "bf": "0"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:pools=1:frame-threads=1:bframes=0"},
-    "libsvtav1": {"preset": "12", "svtav1-params": "lp=1:pred-struct=1"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
     "dnxhd": {"profile": "dnxhr_sq"},
 }
@@ -62,7 +62,7 @@ _PS, _FLV, _ASF, _MXF = "MPEG program stream, VOB", "Flash video", "Windows Medi
 DRAWN: tuple[Drawn, ...] = (
     Drawn("mp4", _MP4, "mp4", "libx264"),
     Drawn("mp4", _MP4, "mp4", "libx265"),
-    Drawn("mp4", _MP4, "mp4", "libsvtav1", size=(64, 64)),
+    Drawn("mp4", _MP4, "mp4", "av1", size=(64, 64)),
     Drawn("mp4", _MP4, "mp4", "libvpx-vp9"),
     Drawn("f4v", _MP4, "f4v", "libx264"),
     Drawn("ismv", _MP4, "ismv", "libx264"),
@@ -78,7 +78,7 @@ DRAWN: tuple[Drawn, ...] = (
     Drawn("mkv", _MKV, "matroska", "mpeg2video"),
     Drawn("webm", _MKV, "webm", "libvpx"),
     Drawn("webm", _MKV, "webm", "libvpx-vp9"),
-    Drawn("webm", _MKV, "webm", "libsvtav1", size=(64, 64)),
+    Drawn("webm", _MKV, "webm", "av1", size=(64, 64)),
     Drawn("avi", _AVI, "avi", "mpeg4"),
     Drawn("avi", _AVI, "avi", "mjpeg", pixels="yuvj420p"),
     Drawn("avi", _AVI, "avi", "huffyuv", pixels="yuv422p"),
@@ -123,7 +123,7 @@ DRAWN: tuple[Drawn, ...] = (
     Drawn("nut", "NUT", "nut", "rawvideo", pixels="rgb24"),
     Drawn("ivf", "IVF", "ivf", "libvpx", rate=Fraction(30)),
     Drawn("ivf", "IVF", "ivf", "libvpx-vp9", rate=Fraction(30)),
-    Drawn("ivf", "IVF", "ivf", "libsvtav1", size=(64, 64), rate=Fraction(30)),
+    Drawn("ivf", "IVF", "ivf", "av1", size=(64, 64), rate=Fraction(30)),
     Drawn("y4m", "Y4M", "yuv4mpegpipe", "rawvideo", rate=Fraction(30)),
     Drawn("rm", "RealMedia", "rm", "rv10"),
     Drawn("rm", "RealMedia", "rm", "rv20"),
@@ -134,7 +134,7 @@ DRAWN: tuple[Drawn, ...] = (
     Drawn("m1v", "MPEG-1 and MPEG-2 video stream", "mpeg1video", "mpeg1video", rate=Fraction(30)),
     Drawn("m2v", "MPEG-1 and MPEG-2 video stream", "mpeg2video", "mpeg2video", rate=Fraction(30)),
     Drawn("m4v", "MPEG-4 part 2 stream", "m4v", "mpeg4", rate=Fraction(30)),
-    Drawn("obu", "AV1 stream (OBU)", "obu", "libsvtav1", size=(64, 64)),
+    Drawn("obu", "AV1 stream (OBU)", "obu", "av1", size=(64, 64)),
     Drawn("mjpeg", "Motion JPEG stream", "mjpeg", "mjpeg", pixels="yuvj420p"),
     Drawn("h263", "H.263 stream", "h263", "h263", size=_CIF),
     Drawn("dnxhd", "DNxHD stream", "dnxhd", "dnxhd", pixels="yuv422p", size=_SMALL_DNXHR),
@@ -190,6 +190,10 @@ def draw(folder: Path, one: Drawn, num_frames: int = NUM_FRAMES, *, noise: int =
     random = np.random.default_rng(num_frames)
     path = folder / one.name
     width, height = one.size
+    if one.encoder == "av1":
+        frames = [number_frame(number, width, height) for number in range(num_frames)]
+        noisy = [(frame + random.integers(-noise, noise + 1, (height, width, 1))).astype(np.uint8) for frame in frames]
+        return write_av1(path, noisy, rate=one.rate, muxer=one.muxer, container_options=one.container_options)
     with av.open(str(path), "w", format=one.muxer, container_options=one.container_options) as container:
         stream: Any = container.add_stream(one.encoder, rate=one.rate, options=_FAST.get(one.encoder, {}) | one.options)
         stream.width, stream.height, stream.pix_fmt = width, height, one.pixels

@@ -32,6 +32,7 @@ from videoseg_r1.video.container import open_container, picture_notes, pixel_asp
 from videoseg_r1.video.decoded import Damage, DecodedVideo
 from videoseg_r1.video.decoder import Care, Pictures
 from videoseg_r1.video.header import Header, clocked, read_header, video_stream
+from videoseg_r1.video.libav_log import LibavErrors
 from videoseg_r1.video.memory import check_size
 from videoseg_r1.video.pixels import RgbConverter
 from videoseg_r1.video.sniff import Container
@@ -62,7 +63,11 @@ class FileVideo(DecodedVideo):
         self._background, self._pixels = background, RgbConverter(background)
         check_limit(path.stat().st_size, limits.max_bytes, "max_bytes", "data in bytes", str(path))
         check_readable(path, kind)
-        with open_container(path, kind, limits) as container:
+        # FFmpeg probes by reading ahead, often to the end of a small file: what it meets there is not said again
+        with LibavErrors(own_thread=True) as errors:
+            container = open_container(path, kind, limits)
+        self._probed_badly = errors.count > 0
+        with container:
             stream = self._video_stream(container)
             self._header = clocked(read_header(container, stream, path, kind, limits), fps, str(path))
             self._rate = self._header.rate or DEFAULT_FPS
@@ -204,7 +209,9 @@ class FileVideo(DecodedVideo):
             return ""
         if is_cut_short(self._path, self._kind):
             return "the file is cut short"
-        return "the end of the file is damaged" if pictures.ends_badly else ""
+        # in Matroska alone the header says for sure that more was to come (`_reaches_end`)
+        probed_badly = self._probed_badly and self._kind == "matroska" and self._header.duration_s is not None
+        return "the end of the file is damaged" if pictures.ends_badly or probed_badly else ""
 
     def _reaches_end(self, index: FrameIndex) -> bool:
         """Whether all that the header claims was decoded; a cut file may have lost no more than its seek table."""
