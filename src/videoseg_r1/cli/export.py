@@ -39,14 +39,14 @@ def export(
     names, folder = formats_of(to), out or root
     check_outputs(folder, names, overwrite=overwrite, source=video)
     result = read_run(root, video)
-    color = background or result.info.background
     with ExitStack() as stack:
         source = None
-        if video is not None:
-            source = stack.enter_context(opened(video, on_corrupt=result.on_corrupt, background=color))
+        if video is not None or background is not None:
+            source = stack.enter_context(result.reopen())
             unknown = check_same_video(result.trace.video, source)
             result = replace(result, notes=(*result.notes, unknown)) if unknown else result
-        else:
-            result = replace(result, info=replace(result.info, background=color))
+        if source is not None and background is not None and source.path is not None:
+            # compared as the run saw it, shown as asked
+            source = stack.enter_context(opened(source.path, on_corrupt=result.on_corrupt, background=background))
         progress = stack.enter_context(terminal.progress())
         return saved(result, folder, names, overwrite=overwrite, progress=progress, video=source)

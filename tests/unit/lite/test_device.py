@@ -145,7 +145,7 @@ def test_pictures_go_to_the_device_of_the_saliency_network_and_maps_come_back(mo
 def test_the_tracker_computes_on_its_device_from_the_first_frame_on(loaders, monkeypatch):
     devices_of_probabilities = []
 
-    def decide(probability, crop, frame_shape):
+    def decide(probability, crop, frame_shape, search):
         devices_of_probabilities.append(probability.device)
         return Tracked((_FRAMES[0].mean(2) > 150)[None], (1.0,))
 
