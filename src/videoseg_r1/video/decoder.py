@@ -73,10 +73,19 @@ class Pictures:
         limits: largest size of a picture.
         care: see Care.
         suspects: ranges of bytes of the file that are damaged, even if no decoder notices it.
+        known: the pictures were decoded before, and are compared with what they were: then no damage is looked for.
     """
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, path: Path, limits: Limits, care: Care, suspects: Sequence[range] = ()
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        path: Path,
+        limits: Limits,
+        care: Care,
+        suspects: Sequence[range] = (),
+        *,
+        known: bool = False,
     ) -> None:
         self.stream = stream
         self.damage, self.damaged, self.ends_badly = "", False, False
@@ -86,8 +95,8 @@ class Pictures:
         self._ahead: deque[Packet[VideoStream]] = deque()
         self._lenient = care is Care.LENIENT
         self._decoder, self._witness = _decoders(stream, care, limits)
-        self._errors = LibavErrors(own_thread=self._lenient)
-        self._nal_units = NalUnits.of(stream.codec_context)
+        self._errors = LibavErrors(own_thread=self._lenient, heeded=not known)
+        self._nal_units = None if known else NalUnits.of(stream.codec_context)
         self._begins_anywhere = container.format.name in _BEGINS_ANYWHERE
         self._first_key: int | None = None
         self._stamps = _Stamps(container, stream)

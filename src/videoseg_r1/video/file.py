@@ -124,14 +124,14 @@ class FileVideo(DecodedVideo):
             raise CorruptVideo("no frame can be decoded", where=str(self._path), why=why, fix=fix) from error
 
     @contextmanager
-    def _pictures(self, pts: int | None = None, suspects: Sequence[range] = ()) -> Generator[Pictures]:
-        """The pictures from the start, or from the keyframe that is shown at a time stamp."""
+    def _pictures(self, pts: int | None = None, suspects: Sequence[range] = (), *, known: bool = False) -> Generator[Pictures]:
+        """The pictures from the start, or from the keyframe that is shown at a time stamp; `suspects`, `known`: see Pictures."""
         with open_container(self._path, self._kind, self._limits) as container:
             stream = video_stream(container, self._path)
             if pts is not None:
                 with suppress(FFmpegError):  # where seeking fails, decoding starts at the beginning
                     container.seek(pts, stream=stream)
-            yield Pictures(container, stream, self._path, self._limits, self._care, suspects)
+            yield Pictures(container, stream, self._path, self._limits, self._care, suspects, known=known)
 
     def _walk(self) -> _Decoded:
         """Decode everything once from the start; at the end the index is there and damage has been dealt with.
@@ -227,7 +227,7 @@ class FileVideo(DecodedVideo):
         if start >= len(index):
             return
         for key in index.seek_points(start):
-            with self._pictures(index.pts[key]) as pictures:
+            with self._pictures(index.pts[key], known=True) as pictures:
                 for picture in pictures:
                     if start == len(index):
                         return
@@ -238,7 +238,7 @@ class FileVideo(DecodedVideo):
                         break
             if start == len(index):
                 return
-        with self._pictures() as pictures:
+        with self._pictures(known=True) as pictures:
             for number, picture in zip(range(len(index)), pictures, strict=False):
                 if number >= start:
                     yield number, picture, index.times[number]

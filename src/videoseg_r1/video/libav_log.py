@@ -58,15 +58,18 @@ class LibavErrors:
     Args:
         own_thread: count the messages of this thread only. They are surely about the work of this thread, but what a decoder's own
             threads say is missed. Otherwise the messages of all threads count, also those about other videos.
+        heeded: False counts nothing, and costs nothing.
     """
 
-    def __init__(self, *, own_thread: bool) -> None:
-        self._own_thread = own_thread
+    def __init__(self, *, own_thread: bool, heeded: bool = True) -> None:
+        self._own_thread, self._heeded = own_thread, heeded
         self._before = self._found = 0
         self._is_entered = False
         self._capture = Capture()
 
     def __enter__(self) -> Self:
+        if not self._heeded:
+            return self
         _log.join()
         self._before = libav.get_last_error()[0]
         self._capture = Capture()
@@ -84,6 +87,8 @@ class LibavErrors:
         return libav.get_last_error()[0] - self._before
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if not self._is_entered:
+            return
         self._found, self._is_entered = self.count, False
         self._capture.__exit__(None, None, None)
         _log.leave()
