@@ -6,7 +6,7 @@ bool (H, W), frame indices count decoded frames from 0, intervals are inclusive,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -205,6 +205,36 @@ class Reasoning:
         return tuple(cue.box for cue in self.cues if cue.box)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """What is given of one frame: masks of some of the N objects that are followed.
+
+    Attributes:
+        masks: bool (N, H, W), no two overlapping.
+        which: bool (N,), the objects that are given here; one whose mask is empty is given as absent. Of the others nothing is given: they
+            are carried, and give way. Their masks are empty, except in the first frame that a stepper sees, which is where it finds what
+            another run carried there.
+    """
+
+    masks: BoolMask
+    which: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, seed: BoolMask | Given) -> Given:
+        """Return what a seed says: bool masks (N, H, W) give every object. Where two masks overlap, the first keeps the pixel."""
+        masks, which = (seed.masks, seed.which) if isinstance(seed, Given) else (seed, np.ones(len(seed), np.bool_))
+        masks = masks & which[:, None, None]
+        return cls(masks & (np.cumsum(masks, axis=0, dtype=np.uint16) == 1), which)
+
+    def over(self, carried: BoolMask) -> BoolMask:
+        """Return carried masks (N, H, W) with the given ones in their places; the others lose the pixels that are given away."""
+        which = self.which[:, None, None]
+        taken = (self.masks & which).any(0)
+        return np.where(which, self.masks, carried & ~taken)
+
+
+Seeds: TypeAlias = Mapping[int, Given]
+"""Frame index -> what is given of it, of the same objects in the same order everywhere; empty where there is no target."""
 AnchorReason: TypeAlias = Literal["follow", "split", "check"]
 """Why stage 2 answered for a further frame: "follow", the target was found again in another part of the video; "split", each part of the
 key segment gets an answer of its own; "check", the self-check found the masks wrong there."""

@@ -27,7 +27,7 @@ _Place: TypeAlias = tuple[int, int]
 """Frame index and object number."""
 
 
-class Given(NamedTuple):
+class GivenOptions(NamedTuple):
     """What options say of some frames, as `VideoSegmenter.propagate` takes it, and notes for the user.
 
     `prompts`: frame index -> object number -> cue or bool mask (H, W). `names`: object number -> name.
@@ -73,7 +73,7 @@ def given_by(
     points: Sequence[str] | None,
     neg_points: Sequence[str] | None,
     frame: int | None,
-) -> Given:
+) -> GivenOptions:
     """Return what the options give, `frame` being the frame of those that name none; nothing at all where there are none.
 
     Raises: InvalidPrompt: an option that cannot be understood, contradicts another, or belongs to no object. SourceNotFound,
@@ -101,7 +101,7 @@ def given_by(
                 )
             _put(found.boxes, (option.frame, numbers.of(option)), Box(*_numbers(option, 4)), option)
     _add_points(options, found, numbers)
-    return Given(_joined(found, numbers.names), numbers.names, tuple(notes))
+    return GivenOptions(_joined(found, numbers.names), numbers.names, tuple(notes))
 
 
 class _Numbers:

@@ -6,9 +6,10 @@ the carried masks already are. Not here: carrying masks (`carried`), how a chat 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from videoseg_r1.masks import iou_matrix
@@ -16,7 +17,7 @@ from videoseg_r1.output.render import overlay
 from videoseg_r1.pipeline.carried import Carried
 from videoseg_r1.pipeline.steps import Steps
 from videoseg_r1.stages.protocols import Checker, Context, Reasoner, Segmenter
-from videoseg_r1.types import Anchor, AnchorReason, BoolMask, KeyframePick
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Given, KeyframePick, Seeds
 from videoseg_r1.video import Video
 
 AGREES = 0.9
@@ -47,13 +48,13 @@ def asked_in_key_segment(asked: Asked, steps: Steps) -> tuple[Anchor, ...]:
     return tuple(asked.at(index, "split", steps) for index in asked.keyframes.anchors)
 
 
-def asked_after_check(asked: Asked, checker: Checker, seeds: Mapping[int, BoolMask], carried: Carried, steps: Steps) -> tuple[Anchor, ...]:
+def asked_after_check(asked: Asked, checker: Checker, seeds: Seeds, carried: Carried, steps: Steps) -> tuple[Anchor, ...]:
     """Show the masks to the model once, and return its answer for the middle of the longest stretch that it finds wrong; none if none is.
 
     Args:
         asked: what to ask with.
         checker: the self-check.
-        seeds: the seed masks, whose frames are not shown.
+        seeds: the seeds, whose frames are not shown.
         carried: the masks of every frame.
         steps: timed and told as "check" and "reason".
     """
@@ -67,25 +68,25 @@ def asked_after_check(asked: Asked, checker: Checker, seeds: Mapping[int, BoolMa
 
 def corrections(
     anchors: Sequence[Anchor], carried: Carried, video: Video, segmenter: Callable[[], Segmenter], steps: Steps
-) -> dict[int, BoolMask]:
-    """Return the seed masks of the anchors that say otherwise than the masks that were carried to their frames, by frame."""
-    seeds: dict[int, BoolMask] = {}
+) -> dict[int, Given]:
+    """Return what the anchors give that say otherwise than the masks that were carried to their frames, by frame."""
+    seeds: dict[int, Given] = {}
     for anchor in anchors:
         if not anchor.reasoning.cues:
             continue
         with steps.timed("seed"):
             answered = segmenter().segment(video.read([anchor.frame_index])[0], anchor.reasoning.cues)
-        masks = corrected(answered, carried.spool.masks(anchor.frame_index))
-        if masks is not None:
-            seeds[anchor.frame_index] = masks
+        given = corrected(answered, carried.spool.masks(anchor.frame_index))
+        if given is not None:
+            seeds[anchor.frame_index] = given
     return seeds
 
 
-def corrected(answered: BoolMask, carried: BoolMask) -> BoolMask | None:
-    """Return what is to be carried from an anchor: one mask per carried object, or None where the anchor brings nothing new.
+def corrected(answered: BoolMask, carried: BoolMask) -> Given | None:
+    """Return what an anchor gives of the carried objects, or None where it brings nothing new.
 
     One object answered by one mask is that object, wherever it is. Of several, each answer goes to the object it overlaps most, one
-    to one and best in sum; an object that none overlaps keeps its carried mask, without the pixels that others got.
+    to one and best in sum; of an object that none overlaps nothing is given.
 
     Args:
         answered: bool (M, H, W), masks of the answer for this frame.
@@ -99,11 +100,10 @@ def corrected(answered: BoolMask, carried: BoolMask) -> BoolMask | None:
     pairs = [(row, column) for row, column in zip(rows, columns, strict=True) if one_each or overlap[row, column] > 0]
     if not pairs or all(overlap[pair] >= AGREES for pair in pairs):
         return None
-    result = carried.copy()
-    for row, column in pairs:
-        result[:, answered[row]] = False
-        result[column] = answered[row]
-    return result
+    rows, columns = (list(side) for side in zip(*pairs, strict=True))
+    masks, which = np.zeros_like(carried), np.zeros(len(carried), np.bool_)
+    masks[columns], which[columns] = answered[rows], True
+    return Given.of(Given(masks, which))
 
 
 def checked_frames(num_frames: int, known: Sequence[int]) -> tuple[int, ...]:

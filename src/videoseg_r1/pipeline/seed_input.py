@@ -17,7 +17,7 @@ from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.masks import VOID, from_label_map
 from videoseg_r1.pipeline.cue_check import check_cue
 from videoseg_r1.stages.protocols import Segmenter
-from videoseg_r1.types import BoolMask, Cue, Size
+from videoseg_r1.types import BoolMask, Cue, Given, Seeds, Size
 from videoseg_r1.video import Video
 
 SeedInput: TypeAlias = npt.NDArray[Any] | Sequence[Cue] | Mapping[int, Cue | BoolMask]
@@ -44,16 +44,16 @@ class GivenObjects:
         """The numbers of all objects, ascending."""
         return tuple(sorted({number for masks in self.masks.values() for number in masks}))
 
-    def groups(self) -> tuple[tuple[tuple[int, ...], dict[int, BoolMask]], ...]:
-        """Return the objects that are given on the same frames, group by group: numbers, and seed masks, frame -> bool (N, H, W)."""
-        together: dict[tuple[int, ...], list[int]] = {}
-        for number in self.object_ids:
-            frames = tuple(index for index, masks in sorted(self.masks.items()) if number in masks)
-            together.setdefault(frames, []).append(number)
-        return tuple(
-            (tuple(numbers), {index: np.stack([self.masks[index][number] for number in numbers]) for index in frames})
-            for frames, numbers in together.items()
-        )
+    def seeds(self) -> Seeds:
+        """Return what is given of each frame, for stage 3b: the objects are in the order of `object_ids`."""
+        numbers = self.object_ids
+        return {index: _given(masks, numbers) for index, masks in self.masks.items() if masks}
+
+
+def _given(masks: Mapping[int, BoolMask], numbers: Sequence[int]) -> Given:
+    """Return what masks (H, W) by number, at least one, say of the objects of these numbers."""
+    nothing = np.zeros_like(next(iter(masks.values())))
+    return Given(np.stack([masks.get(number, nothing) for number in numbers]), np.array([number in masks for number in numbers]))
 
 
 def objects_of(

@@ -28,14 +28,12 @@ from videoseg_r1.pipeline.steps import Steps
 from videoseg_r1.pipeline.stream import SegmentationStream, StreamItem
 from videoseg_r1.prompts import clean_query
 from videoseg_r1.stages.protocols import BestFrameFinder, Checker, Context, HasNotes, Propagator, Reasoner, Sampler, Segmenter
-from videoseg_r1.types import Anchor, AnchorReason, BoolMask, KeyframePick, Progress, Reasoning
+from videoseg_r1.types import Anchor, AnchorReason, BoolMask, Given, KeyframePick, Progress, Reasoning, Seeds
 from videoseg_r1.video import OnCorrupt, Source, Video, open_video
 
 Stage = TypeVar("Stage")
-Seeds: TypeAlias = Mapping[int, BoolMask]
-"""Frame index -> bool (N, H, W), the same objects in the same order everywhere; empty where there is no target."""
 AskFurther: TypeAlias = Callable[[Seeds, Carried], tuple[Anchor, ...]]
-"""Returns answers for further frames, given the seed masks and the masks that were carried from them."""
+"""Returns answers for further frames, given the seeds and the masks that were carried from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +172,7 @@ class VideoSegmenter:
         with self._open(source) as video:
             with steps.step("seed"):
                 objects = objects_of(video, given, lambda: self.segmenter, names)
-            carried = self._carried.carry_given(video, objects, self.propagator, steps)
+            carried = self._carried.carry(video, objects.seeds(), self.propagator, steps)
             return self._result(video, _Request(source, query, given=objects), None, (), carried, steps)
 
     def replay(self, trace: Trace, source: Source, *, on_progress: Progress | None = None) -> SegmentationResult:
@@ -188,7 +186,7 @@ class VideoSegmenter:
             best, in_key_segment, after_check = _anchors(trace, "follow"), _anchors(trace, "split"), _anchors(trace, "check")
             known = _Understood(trace.keyframes, trace.reasoning, best) if trace.keyframes and trace.reasoning else None
             if (given := _given_objects(trace)) is not None:
-                carried = self._carried.carry_given(video, given, self.propagator, steps)
+                carried = self._carried.carry(video, given.seeds(), self.propagator, steps)
                 result = self._result(video, _Request(source, trace.query, trace.seed, given), None, (), carried, steps)
             else:
                 seeds, further = self._seed(video, known, steps), (in_key_segment, after_check)
@@ -225,7 +223,7 @@ class VideoSegmenter:
         answers = {anchor.frame_index: anchor.reasoning for anchor in found.best} or {found.keyframes.target_frame: found.reasoning}
         with steps.step("seed"):
             masks = {index: self.segmenter.segment(video.read([index])[0], answer.cues) for index, answer in answers.items()}
-        return _without_empty(masks)
+        return _seeds_of(masks)
 
     def _carry(self, video: Video, seeds: Seeds, further: Sequence[AskFurther], steps: Steps) -> tuple[Carried, tuple[Anchor, ...]]:
         """Stage 3b: seed masks -> masks of every frame, and again where further answers say otherwise."""
@@ -332,7 +330,8 @@ def _given_objects(trace: Trace) -> GivenObjects | None:
     return GivenObjects(masks, {number: name for number, name in zip(ids, trace.object_names, strict=False) if name})
 
 
-def _without_empty(seeds: Seeds) -> Seeds:
-    """Return the seeds of the objects that got a mask in the frame where most did; frames where one of these has none are left out."""
-    found = max((masks.any((1, 2)) for masks in seeds.values()), key=np.count_nonzero)
-    return {index: masks[found] for index, masks in seeds.items() if found.any() and masks[found].any((1, 2)).all()}
+def _seeds_of(masks: Mapping[int, BoolMask]) -> Seeds:
+    """Return the masks (N, H, W) by frame as seeds, of the objects that got a mask in any frame; a frame without one says nothing of it."""
+    shown = {index: one.any((1, 2)) for index, one in masks.items()}
+    found = np.logical_or.reduce(list(shown.values()))
+    return {index: Given.of(Given(one[found], shown[index][found])) for index, one in masks.items() if shown[index].any()}

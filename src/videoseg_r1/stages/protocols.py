@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, overload, runtime_checkable
 
-from videoseg_r1.types import BoolMask, Cue, Frame, KeyframePick, Reasoning, TrackedFrame
+from videoseg_r1.types import BoolMask, Cue, Frame, Given, KeyframePick, Reasoning, TrackedFrame
 from videoseg_r1.video import Video
 
 
@@ -102,12 +102,13 @@ class Segmenter(Protocol):
 class Propagator(Protocol):
     """Stage 3b: carries masks through the video."""
 
-    def run(self, frames: Video, seeds: Mapping[int, BoolMask]) -> Iterator[TrackedFrame]:
-        """Carry masks through the video.
+    def run(self, frames: Video, seeds: Mapping[int, Given | BoolMask]) -> Iterator[TrackedFrame]:
+        """Carry masks through the video, all objects in one run.
 
         Args:
             frames: the video; read in both directions, a bounded number of frames at a time.
-            seeds: frame index -> bool (N, H, W), the same N objects in the same order everywhere.
+            seeds: frame index -> what is given there, the same N objects in the same order everywhere. Bool masks (N, H, W) give all of
+                them.
         Yields: each frame once, in no particular order.
         """
         ...

@@ -1,7 +1,7 @@
 """What every video offers, whatever it is read from.
 
-A video is not thread-safe: one thread at a time may read from it. Pixels are never shared: writing into `Frame.rgb` changes
-neither the source nor what is read later. Non-square pixels stay as they are stored.
+Threads that read frames of one video take turns; anything else that a video offers is for one thread at a time. Pixels are never shared:
+writing into `Frame.rgb` changes neither the source nor what is read later. Non-square pixels stay as they are stored.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
@@ -75,7 +77,8 @@ class Video(ABC):
         if not wanted:
             return []
         self._check_indices(wanted)
-        found = {frame.index: frame for frame in self._pick(sorted(set(wanted)))}
+        with self._turn:
+            found = {frame.index: frame for frame in self._pick(sorted(set(wanted)))}
         return [found[index] for index in wanted]
 
     def frames(self, start: int = 0, stop: int | None = None, reverse: bool = False) -> Iterator[Frame]:
@@ -91,7 +94,20 @@ class Video(ABC):
         start, stop = operator.index(start), None if stop is None else operator.index(stop)
         if start < 0 or (stop is not None and stop < 0):
             raise UsageError("a range of frames cannot begin or end below 0", where=f"frames({start}, {stop})")
-        return self._backward(start, stop) if reverse else self._forward(start, stop)
+        return self._taking_turns(self._backward(start, stop) if reverse else self._forward(start, stop))
+
+    @cached_property
+    def _turn(self) -> RLock:
+        """Held while a frame is read: readers of one video may share a file position or a converter."""
+        return RLock()
+
+    def _taking_turns(self, source: Iterator[Frame]) -> Iterator[Frame]:
+        while True:
+            with self._turn:
+                frame = next(source, None)
+            if frame is None:
+                return
+            yield frame
 
     def _backward(self, start: int, stop: int | None) -> Iterator[Frame]:
         """Decode chunk by chunk from the end. The length of a chunk is bounded by memory, not by the distance of keyframes."""

@@ -71,8 +71,8 @@ class InferenceCore:
             mask: float or bool (len(labels), H, W): the objects that are given now. New labels join; known ones are corrected; known
                 ones that are not given keep what is predicted, except where a given mask lies.
             labels: positive integers, one per channel of `mask`; 1, 2, ... by default.
-            refuse: is shown what is found where no mask is given, as it would be returned, and returns bool (N, H, W): where each object
-                is not to be believed. There it is not, and is remembered so.
+            refuse: is shown what would be returned, and returns bool (N, H, W): where each object is not to be believed. There it is not,
+                and is remembered so.
         Returns: float32 (N + 1, H, W), probabilities that sum to 1: the background, then the N objects known by now (`labels`).
         Raises: InvalidPrompt: no object was ever given and no mask came, or mask and labels do not fit. ShapeMismatch: the image is
             not (3, H, W), holds something that is not a number, or has another size than before.
@@ -90,7 +90,7 @@ class InferenceCore:
         probabilities = self._predict(features, deep) if given is None else self._join(padded(given), given_labels, features, deep)
         left, _, top, _ = _padding(*self._size)
         inside = slice(None), slice(top, top + self._size[0]), slice(left, left + self._size[1])
-        if refuse is not None and given is None:
+        if refuse is not None:
             probabilities = probabilities.clone()
             probabilities[inside] = _without(probabilities[inside], refuse(probabilities[inside]))
         if is_memory:

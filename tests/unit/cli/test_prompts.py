@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videoseg_r1.cli.prompts import Given, given_by
+from videoseg_r1.cli.prompts import GivenOptions, given_by
 from videoseg_r1.errors import InputError, InvalidDocument, InvalidPrompt, SourceNotFound
 from videoseg_r1.types import Box, Cue, Point
 
@@ -23,7 +23,7 @@ def _given(
     point: tuple[str, ...] = (),
     neg: tuple[str, ...] = (),
     frame: int | None = None,
-) -> Given:
+) -> GivenOptions:
     return given_by(mask, box, point, neg, frame)
 
 
@@ -45,8 +45,8 @@ def one(tmp_path: Path) -> str:
 
 
 def test_boxes_without_label_are_objects_of_their_own() -> None:
-    assert _given() == Given({}, {}, ())
-    assert _given(box=(A_TEXT,)) == Given({0: {1: A}}, {}, ())
+    assert _given() == GivenOptions({}, {}, ())
+    assert _given(box=(A_TEXT,)) == GivenOptions({0: {1: A}}, {}, ())
     assert _given(box=(A_TEXT, B_TEXT), frame=7).prompts == {7: {1: A, 2: B}}
     assert _given(box=(f"@30={A_TEXT}", B_TEXT)).prompts == {30: {1: A}, 0: {2: B}}
     assert _given(box=(A_TEXT, f"1={B_TEXT}")).prompts == {0: {1: B, 2: A}}  # a number that is given is never another object's

@@ -30,7 +30,7 @@ from videoseg_r1.presets.table import load
 from videoseg_r1.stages.propagation.both_ways import Tracked
 from videoseg_r1.stages.protocols import Context
 from videoseg_r1.stages.sampling.hierarchical import SamplerConfig
-from videoseg_r1.types import Box, Cue, Frame, KeyframePick, Reasoning
+from videoseg_r1.types import Box, Cue, Frame, Given, KeyframePick, Reasoning
 from videoseg_r1.video import open_video
 
 META = torch.device("meta")
@@ -152,7 +152,7 @@ def test_the_tracker_computes_on_its_device_from_the_first_frame_on(loaders, mon
     monkeypatch.setattr(tracker, "_decide", decide)
     monkeypatch.setattr(torch.Tensor, "__bool__", lambda self: True)  # meta tensors have no values to look at
     stepper = tracker.Tracker(META)
-    stepper.step(_FRAMES[0], (_FRAMES[0].mean(2) > 150)[None])
+    stepper.step(_FRAMES[0], Given.of((_FRAMES[0].mean(2) > 150)[None]))
     for _ in range(3):
         stepper.step(_FRAMES[1])
     assert devices_of_probabilities == [META] * 3

@@ -89,7 +89,7 @@ def test_objects_of_different_frames_never_overlap_and_a_given_mask_keeps_its_pi
     assert (result.tracks[1].mask(5) == RIGHT).all()
 
 
-def test_progress_over_several_groups_grows_to_its_total() -> None:
+def test_objects_of_several_frames_are_carried_in_one_run() -> None:
     told: list[tuple[int, int]] = []
 
     def tell(stage: str, done: int, total: int) -> None:
@@ -97,7 +97,7 @@ def test_progress_over_several_groups_grows_to_its_total() -> None:
             told.append((done, total))
 
     result = segmenter().propagate(FRAMES, {0: {1: LEFT}, 5: {2: RIGHT}}, on_progress=tell)
-    assert told == [(done, 12) for done in range(1, 13)]
+    assert told == [(done, 6) for done in range(1, 7)]
     assert len(result.tracks) == 2
 
 
@@ -155,14 +155,13 @@ def test_everything_is_checked_before_a_model_is_loaded() -> None:
         objects_of(video, wrong, load)
 
 
-def test_objects_of_the_same_frames_are_one_group() -> None:
-    given = GivenObjects({0: {4: LEFT, 2: RIGHT, 3: LEFT}, 5: {2: LEFT, 4: RIGHT}})
+def test_seeds_say_which_objects_a_frame_gives() -> None:
+    given = GivenObjects({0: {4: LEFT, 2: RIGHT}, 3: {}, 5: {3: RIGHT, 4: np.zeros_like(LEFT)}})
     assert given.object_ids == (2, 3, 4)
-    (first, one), (second, other) = given.groups()
-    assert (first, second) == ((2, 4), (3,))
-    assert {index: masks.shape[0] for index, masks in one.items()} == {0: 2, 5: 2}
-    assert (one[5] == np.stack([LEFT, RIGHT])).all()
-    assert list(other) == [0]
+    seeds, nothing = given.seeds(), np.zeros_like(LEFT)
+    assert {index: one.which.tolist() for index, one in seeds.items()} == {0: [True, False, True], 5: [False, True, True]}
+    assert (seeds[0].masks == np.stack([RIGHT, nothing, LEFT])).all()
+    assert (seeds[5].masks == np.stack([nothing, RIGHT, nothing])).all()
 
 
 @pytest.mark.parametrize(

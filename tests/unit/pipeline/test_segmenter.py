@@ -56,7 +56,7 @@ class StandingStill:
     def run(self, frames, seeds):
         first = min(seeds)
         for index in (*range(first, frames.num_frames), *range(first - 1, -1, -1)):
-            yield TrackedFrame(index, seeds[first], (0.5,) * len(seeds[first]))
+            yield TrackedFrame(index, seeds[first].masks, (0.5,) * len(seeds[first].which))
 
 
 class LowerDown:
@@ -80,7 +80,7 @@ def _lower(cue):
 class FromTheNearest:
     def run(self, frames, seeds):
         for index in range(frames.num_frames):
-            near = seeds[min(seeds, key=lambda i: abs(i - index))]
+            near = seeds[min(seeds, key=lambda i: abs(i - index))].masks
             yield TrackedFrame(index, near, (0.5,) * len(near))
 
 
@@ -354,13 +354,20 @@ def test_masks_are_carried_from_where_what_is_meant_is_seen_best():
         assert (items[index] == result.mask(index)).all()
 
 
-def test_a_frame_where_one_of_several_things_gets_no_mask_is_left_out():
+def test_a_frame_where_one_of_several_things_gets_no_mask_says_nothing_of_it():
     other = Cue(Box(35, 5, 55, 25), (Point(45, 15),))
     segmenter, _ = _segmenter((_BOX, other), LowerDown(Cue(None, (Point(3, 3),))))
-    segmenter.stages = replace(segmenter.stages, propagator=FromTheNearest)
-    result = segmenter.segment(_FRAMES, "the box")
-    assert len(result.tracks) == 2
-    assert all((result.masks(index) == result.masks(2)).all() for index in range(12))
+    told = {}
+
+    class Noting(FromTheNearest):
+        def run(self, frames, seeds):
+            told.update(seeds)
+            return super().run(frames, seeds)
+
+    segmenter.stages = replace(segmenter.stages, propagator=Noting)
+    assert len(segmenter.segment(_FRAMES, "the box").tracks) == 2
+    assert {index: given.which.tolist() for index, given in told.items()} == {2: [True, True], 8: [True, False]}
+    assert (told[8].masks[0] == np.roll(told[2].masks[0], 4, 0)).all()
 
 
 @pytest.mark.parametrize("other", [{"frames": _FRAMES[:6]}, {"settings": {"delta": 1}}])

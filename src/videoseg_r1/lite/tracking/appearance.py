@@ -19,10 +19,14 @@ _FIRST_STEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class AppearanceSample:
-    """One frame to fit to: float32 features (P, C) of its cells, and which part of each cell each object covers, (P, N) in 0..1."""
+    """One frame to fit to: float32 features (P, C) of its cells, and which part of each cell each object covers, (P, N) in 0..1.
+
+    `known`, bool (N,) on the CPU: the frame says nothing about an object that was not known yet.
+    """
 
     features: torch.Tensor
     cover: torch.Tensor
+    known: torch.Tensor
 
 
 class AppearanceModel:
@@ -51,7 +55,8 @@ class AppearanceModel:
         """Fit the model to frames, each with its share of the loss; in each frame object and surroundings count the same."""
         features = torch.cat([sample.features for sample in samples])
         cover = torch.cat([sample.cover for sample in samples])
-        weight = torch.cat([_balance(sample.cover) * share for sample, share in zip(samples, shares, strict=True)])
+        known = [sample.known.to(sample.cover.device) for sample in samples]
+        weight = torch.cat([_balance(sample.cover) * there * share for sample, there, share in zip(samples, known, shares, strict=True)])
         steps = self._steps
         if self._weights is None:
             self._weights, steps = features.new_zeros(features.shape[1], cover.shape[1]), _FIRST_STEPS

@@ -25,7 +25,7 @@ from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.stages.propagation.both_ways import Tracked
 from videoseg_r1.stages.propagation.calibration import Calibration, expected_iou, given_confidence
 from videoseg_r1.stages.propagation.recognition import Search
-from videoseg_r1.types import BoolMask, RgbImage
+from videoseg_r1.types import BoolMask, Given, RgbImage
 from videoseg_r1.xmem.store import MemoryStore
 
 CALIBRATION = Calibration(0.95, -0.6)
@@ -102,49 +102,54 @@ class Tracker:
         self._saliency = SaliencyPrior(device, self.config.max_saliency_odds, self.config.least_agreement, self.config.saliency_every)
         self._crop: Crop | None = None
         self._last: BoolMask | None = None
-        self._num_objects = 0
+        self._known = np.zeros(0, np.bool_)
         self._scene = 0
 
     @torch.inference_mode()
-    def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked:
+    def step(self, rgb: RgbImage, given: Given | None = None, search: Search | None = None) -> Tracked:
         """Follow the objects into the next frame.
 
         Args:
             rgb: (H, W, 3) uint8, the same size every time.
-            masks: bool (N, H, W) when they are known for this frame; the first frame needs them.
+            given: what is known of this frame; the first frame needs it.
             search: behind a cut, the objects to look for: in the whole frame, by their appearance alone.
-        Raises: ValueError: the first frame came without masks, or the number of objects changed.
+        Raises: ValueError: nothing was given for the first frame, or the number of objects changed.
         """
-        known = masks if masks is not None else self._last
-        if known is None:
-            raise ValueError("the first frame needs masks")
-        if self._last is not None and len(known) != len(self._last):
+        if self._last is None:
+            if given is None:
+                raise ValueError("the first frame needs masks")
+            # what another run carried here is all that there is to start from
+            given = Given(given.masks, given.which | given.masks.any((1, 2)))
+            self._last, self._known = np.zeros_like(given.masks), np.zeros_like(given.which)
+        if given is not None and len(given.which) != len(self._last):
             raise ValueError("the number of objects cannot change")
-        self._num_objects = len(known)
+        known = self._last if given is None else given.over(self._last)
+        is_carried = given is None or bool((self._known & ~given.which).any())
         if search is not None and search.is_first:
             self._scene += 1
             self._saliency.forget_picture()
-        crop = self._choose_crop(known if search is None or masks is not None else np.zeros_like(known))
+        crop = self._choose_crop(np.zeros_like(known) if is_carried and search is not None else known)
         picture = crop.cut(rgb)
         features, appearance = self._describe(picture)
         saliency = self._saliency.look(picture, crop)
-        if masks is None:
+        probability: torch.Tensor | None = None
+        tracked = Tracked(known, given_confidence(known))
+        if is_carried:
             odds = self._odds(features, appearance, crop, None if search is None else search.sought)
             fine = F.interpolate(odds[None], picture.shape[:2], mode="bilinear", align_corners=False)[0]
             probability = torch.sigmoid(fine + self._saliency.odds(saliency).to(fine.device))
-            tracked = _decide(probability, crop, rgb.shape[:2], search)
-            if search is None:
-                cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
-            else:
-                cover = crop.to_grid(tracked.masks).to(features.device)
+            tracked = _decide(probability, crop, rgb.shape[:2], search).corrected(given)
+        if given is not None:
+            self._known |= given.which
+        if probability is not None and given is None and search is None:
+            cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
         else:
-            cover = crop.to_grid(masks).to(features.device)
-            tracked = Tracked(masks, given_confidence(masks))
+            cover = crop.to_grid(tracked.masks).to(features.device)
         self._saliency.compare(saliency, crop.cut_mask(np.logical_or.reduce(tracked.masks)))
         # neighbouring cells look nearly the same: of a frame without given masks, the appearance model takes every third
-        every = 1 if masks is not None else 3
-        sample = AppearanceSample(appearance[::every], cover.flatten(1).T[::every].contiguous())
-        self._remember(_Stored(self._scene, crop, features, cover, sample), anchor=masks is not None)
+        every = 1 if given is not None else 3
+        sample = AppearanceSample(appearance[::every], cover.flatten(1).T[::every].contiguous(), torch.from_numpy(self._known.copy()))
+        self._remember(_Stored(self._scene, crop, features, cover, sample), anchor=given is not None)
         self._last = tracked.masks
         return tracked
 
@@ -180,6 +185,7 @@ class Tracker:
         """Return the log odds (N, rows, columns) of window read and appearance; for objects that are sought, of appearance alone."""
         limit = self.config.max_appearance_odds
         odds = self._appearance.scores(appearance).T.reshape(-1, *crop.grid).clamp(-limit, limit)
+        odds[torch.from_numpy(~self._known).to(odds.device)] = -limit
         if sought is None:
             return self._read(features, crop) + odds
         seen = torch.from_numpy(~sought).to(odds.device)
@@ -188,21 +194,30 @@ class Tracker:
         return odds
 
     def _read(self, features: torch.Tensor, crop: Crop) -> torch.Tensor:
-        """Return the log odds (N, rows, columns) of the window read: of the frames of this scene, for elsewhere a place means nothing."""
+        """Return the log odds (N, rows, columns) of the window read: of the frames of this scene, for elsewhere a place means nothing.
+
+        An object is read from the frames in which it was known; where there are none the odds are 0.
+        """
         vertical, horizontal = crop.cells_per_pixel
         radius = max(1, round(self.config.reach * vertical)), max(1, round(self.config.reach * horizontal))
-        memory: list[WindowKeys] = []
+        memory: list[tuple[_Stored, WindowKeys]] = []
         for stored in self._memory:
             if stored.scene != self._scene:
                 continue
             if stored.windows is None:
                 stored.windows = _windows(stored, crop, radius)
-            memory.append(stored.windows)
-        if not memory:  # what was found is smaller than a cell
-            return features.new_zeros(self._num_objects, *crop.grid)
-        cover = read(features, memory, radius, self.config.top_k, self.config.temperature)
-        limit = self.config.max_read_odds
-        return torch.logit(cover.clamp(1e-4, 1 - 1e-4)).clamp(-limit, limit)
+            memory.append((stored, stored.windows))
+        odds, limit = features.new_zeros(len(self._known), *crop.grid), self.config.max_read_odds
+        knowing: dict[tuple[int, ...], list[int]] = {}
+        for number in np.flatnonzero(self._known).tolist():
+            frames = tuple(at for at, (stored, _) in enumerate(memory) if bool(stored.sample.known[number]))
+            knowing.setdefault(frames, []).append(number)
+        for frames, numbers in knowing.items():
+            if frames:
+                windows = [memory[at][1] for at in frames]
+                cover = read(features, windows, radius, self.config.top_k, self.config.temperature)[numbers]
+                odds[numbers] = torch.logit(cover.clamp(1e-4, 1 - 1e-4)).clamp(-limit, limit)
+        return odds
 
     def _remember(self, stored: _Stored, *, anchor: bool) -> None:
         if not anchor and not bool((stored.cover > 0.5).any()):

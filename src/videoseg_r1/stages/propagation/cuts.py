@@ -10,7 +10,7 @@ Not here: what is done after a cut (`both_ways`), changes of colour alone, wipes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
@@ -41,7 +41,7 @@ _RESIDUE = 0.15
 
 def with_cuts(
     frames: Iterable[Frame], direction: Direction, unseen: Container[int] = frozenset()
-) -> Iterator[tuple[Frame, TrackEvent | None]]:
+) -> Generator[tuple[Frame, TrackEvent | None]]:
     """Yield every frame with the cut that is known when it is reached, None nearly always.
 
     A hard cut comes with the first frame seen of the new scene. A dissolve comes once it is over, a picture that stays black or white after

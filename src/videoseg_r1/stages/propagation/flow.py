@@ -15,7 +15,7 @@ import numpy.typing as npt
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
 from videoseg_r1.stages.propagation.calibration import given_confidence
 from videoseg_r1.stages.propagation.recognition import Search
-from videoseg_r1.types import BoolMask, RgbImage
+from videoseg_r1.types import BoolMask, Given, RgbImage
 
 _Grey: TypeAlias = npt.NDArray[np.uint8]
 _Map: TypeAlias = npt.NDArray[np.float32]
@@ -44,30 +44,40 @@ class FlowStepper:
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._gray: _Grey | None = None
-        self._soft: _Map | None = None
+        self._soft: _Map = np.zeros((0, 0, 0), np.float32)
         self._loss = np.zeros(0)
 
-    def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked:
-        """Follow the masks into the next frame. Raises: ValueError: the first frame came without masks."""
+    def step(self, rgb: RgbImage, given: Given | None = None, search: Search | None = None) -> Tracked:
+        """Follow the masks into the next frame. Raises: ValueError: nothing was given for the first frame."""
         gray, before = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), self._gray
         self._gray = gray
-        if masks is not None:
-            self._soft, self._loss = masks.astype(np.float32), np.zeros(len(masks))
-            return Tracked(masks, given_confidence(masks))
-        if before is None or self._soft is None:
-            raise ValueError("the first frame needs masks")
+        if before is None:
+            if given is None:
+                raise ValueError("the first frame needs masks")
+            self._soft, self._loss = given.masks.astype(np.float32), np.zeros(len(given.masks))
+            return Tracked(given.masks, given_confidence(given.masks))
+        if given is None or not given.which.all():
+            self._carry(before, gray, search)
+        if given is not None:
+            self._soft, self._loss = _corrected(self._soft, given), np.where(given.which, 0.0, self._loss)
+        found = self._soft > 0.5
+        return Tracked(found, tuple((np.exp(-self._loss) * found.any((1, 2))).tolist()))
+
+    def _carry(self, before: _Grey, gray: _Grey, search: Search | None) -> None:
+        """Move the masks from the frame before into this one, except those that are sought."""
         height, width = gray.shape
-        pictures = _at_least(gray), _at_least(before)
-        flow = self._flow.calc(*pictures, None)  # type: ignore[call-overload]  # None asks for a new array
+        flow = self._flow.calc(_at_least(gray), _at_least(before), None)  # type: ignore[call-overload]  # None asks for a new array
         motion = np.asarray(flow, np.float32)[:height, :width]
-        soft = np.stack([_warped(one, motion) for one in self._soft])
+        self._soft = np.stack([_warped(one, motion) if one.any() else one for one in self._soft])
         if search is not None:
-            soft[search.sought] = 0
-        self._soft, found = soft, soft > 0.5
+            self._soft[search.sought] = 0
         change = np.asarray(np.abs(_warped(before.astype(np.float32), motion) - gray) / 255, np.float32)
-        self._loss += [_loss(mask, motion, change) if mask.any() else 0.0 for mask in found]
-        sure = np.exp(-self._loss) * found.any((1, 2))
-        return Tracked(found, tuple(sure.tolist()))
+        self._loss += [_loss(mask, motion, change) if mask.any() else 0.0 for mask in self._soft > 0.5]
+
+
+def _corrected(soft: _Map, given: Given) -> _Map:
+    """Return soft masks (N, H, W) with the given ones in their places; the others are cut off where those lie."""
+    return np.where(given.which[:, None, None], given.masks, soft * ~given.masks.any(0)).astype(np.float32)
 
 
 def _at_least(gray: _Grey) -> _Grey:

@@ -119,12 +119,12 @@ class Recogniser:
     def __init__(self, describe: Describe | None, least: float = LEAST_LIKENESS) -> None:
         self._describe, self._least = describe, least
         self._looks: list[_Looks] = []
-        self._sought = np.zeros(0, np.bool_)
+        self._sought, self._known = np.zeros((2, 0), np.bool_)
         self._is_first = False
 
     def begin_scene(self) -> None:
-        """Take every object for unseen: the next frame is the first of another scene."""
-        self._sought = np.ones(len(self._looks), np.bool_)
+        """Take every object that is known for unseen: the next frame is the first of another scene."""
+        self._sought = self._known.copy()
         self._is_first = True
 
     def search(self, rgb: RgbImage) -> Search | None:
@@ -133,16 +133,25 @@ class Recogniser:
             return None
         return Search(self._is_first, self._sought.copy(), lambda masks: self._verified(rgb, masks))
 
-    def learn(self, rgb: RgbImage, masks: BoolMask, confidence: tuple[float, ...], *, given: bool) -> None:
-        """Take in the masks (N, H, W) of a frame, which its search has verified: which objects were seen, and how they looked."""
+    def learn(self, rgb: RgbImage, masks: BoolMask, confidence: tuple[float, ...], *, given: npt.NDArray[np.bool_]) -> None:
+        """Take in the masks (N, H, W) of a frame, which its search has verified: which objects were seen, and how they looked.
+
+        Args:
+            rgb: the frame.
+            masks: of all objects, empty for those that are not known yet.
+            confidence: one per object.
+            given: bool (N,), the objects whose masks were given.
+        """
         self._is_first = False
         if not self._looks:
             self._looks = [_Looks() for _ in masks]
-            self._sought = np.zeros(len(masks), np.bool_)
-        self._sought &= ~masks.any((1, 2))
+            self._sought, self._known = np.zeros((2, len(masks)), np.bool_)
+        seen = masks.any((1, 2))
+        self._known |= seen | given
+        self._sought &= ~seen
         if self._describe is not None:
-            for looks, mask, sure in zip(self._looks, masks, confidence, strict=True):
-                looks.take(rgb, mask, sure, given=given)
+            for number, looks in enumerate(self._looks):
+                looks.take(rgb, masks[number], confidence[number], given=bool(given[number]))
 
     def _verified(self, rgb: RgbImage, masks: BoolMask) -> BoolMask:
         kept = masks.copy()

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from videoseg_r1.types import BoolMask, RgbImage
+import numpy as np
+import numpy.typing as npt
+
+from videoseg_r1.types import BoolMask, Given, RgbImage
 
 
 class RestartFrames:
-    """The first and the newest frame that were followed, each with its masks; iterating gives them in order, each once."""
+    """The first and the newest frame that were followed, each with the masks of the objects that were known then.
+
+    Iterating gives them in order, each once.
+    """
 
     def __init__(self) -> None:
-        self._kept: list[tuple[RgbImage, BoolMask]] = []
+        self._kept: list[tuple[RgbImage, Given]] = []
+        self._known = np.zeros(0, np.bool_)
 
-    def keep(self, rgb: RgbImage, masks: BoolMask) -> None:
-        """Add a frame (H, W, 3) with its masks (N, H, W); of earlier ones only the first stays."""
-        self._kept = [*self._kept[:1], (rgb, masks)]
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """The objects that were given so far or seen, bool (N,); none of no objects before the first frame."""
+        return self._known
 
-    def __iter__(self) -> Iterator[tuple[RgbImage, BoolMask]]:
+    def keep(self, rgb: RgbImage, masks: BoolMask, given: Given | None) -> None:
+        """Add a frame (H, W, 3) with its masks (N, H, W) and what was given of it; of earlier frames only the first stays."""
+        seen = masks.any((1, 2)) if given is None else given.which | masks.any((1, 2))
+        self._known = self._known | seen if self._kept else seen
+        self._kept = [*self._kept[:1], (rgb, Given(masks, self._known))]
+
+    def __iter__(self) -> Iterator[tuple[RgbImage, Given]]:
         return iter(self._kept)
 
     def __bool__(self) -> bool:

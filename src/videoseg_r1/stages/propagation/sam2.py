@@ -9,10 +9,11 @@ Source: Ravi et al. 2024 (SAM 2, memory bank), Zhou et al. 2025 (EdgeTAM).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
@@ -21,7 +22,7 @@ from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
 from videoseg_r1.stages.propagation.calibration import expected_iou, given_confidence
 from videoseg_r1.stages.propagation.recognition import Describe, Search
 from videoseg_r1.stages.propagation.restart import RestartFrames
-from videoseg_r1.types import BoolMask, RgbImage
+from videoseg_r1.types import BoolMask, Given, RgbImage
 
 _MAX_GIVEN = 8
 _OUTPUTS = ("cond_frame_outputs", "non_cond_frame_outputs")
@@ -52,37 +53,52 @@ class Sam2Stepper:
         self._engine = engine
         self._session: Any = None
         self._index = 0
+        self._stand_ins: set[int] = set()
         self._restart_frames = RestartFrames()
 
-    def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked:
+    def step(self, rgb: RgbImage, given: Given | None = None, search: Search | None = None) -> Tracked:
         """Follow the objects into the next frame.
 
         Args:
             rgb: (H, W, 3) uint8.
-            masks: bool (N, H, W) when they are known for this frame; the first frame needs them.
+            given: what is known of this frame; the first frame needs it.
             search: behind a cut, the objects to look for; what is not verified is forgotten.
-        Returns: the given masks, or those found, of which a pixel belongs to the object that claims it most.
-        Raises: ValueError: the first frame came without masks. ResourceError: memory ran out. ModelError: not finite.
+        Returns: the masks, of which a pixel belongs to the object that claims it most, corrected by what is given.
+        Raises: ValueError: nothing was given for the first frame. ResourceError: memory ran out. ModelError: not finite.
         """
-        if masks is None and not self._restart_frames:
+        is_first = not self._restart_frames
+        if given is None and is_first:
             raise ValueError("the first frame needs masks")
-        logits = self._engine.run(self._restarting(lambda: self._forward(rgb, masks)))
-        if masks is not None:
-            tracked = Tracked(masks, given_confidence(masks))
+        logits = self._engine.run(self._restarting(lambda: self._forward(rgb, given)))
+        if given is not None and is_first:
+            tracked = Tracked(given.masks, given_confidence(given.masks))
         else:
-            tracked = _found(logits, (rgb.shape[0], rgb.shape[1]))
+            num_objects = len(self._restart_frames.known)
+            tracked = _found(logits, self._session.obj_ids, num_objects, (rgb.shape[0], rgb.shape[1]))
             if search is not None:
                 tracked = self._verified(tracked, search)
-        self._restart_frames.keep(rgb, tracked.masks)
+        if given is not None:
+            tracked = self._corrected(tracked, given)
+        self._restart_frames.keep(rgb, tracked.masks, given)
         return tracked
 
     def _verified(self, tracked: Tracked, search: Search) -> Tracked:
         """Return only what looks like its object, and take the rest of the last frame out of the memory."""
         kept = search.verify(tracked.masks)
-        for number in np.flatnonzero(tracked.masks.any((1, 2)) & ~kept.any((1, 2))):
-            stored = self._session.output_dict_per_obj[self._session.obj_id_to_idx(int(number))]
-            stored["non_cond_frame_outputs"].pop(self._index - 1, None)
+        self._forget(tracked.masks.any((1, 2)) & ~kept.any((1, 2)))
         return Tracked(kept, tuple(sure if mask.any() else 0.0 for sure, mask in zip(tracked.confidence, kept, strict=True)))
+
+    def _corrected(self, tracked: Tracked, given: Given) -> Tracked:
+        """Return this with what is given; the last frame does not stay in the memory of objects that had to give way in it."""
+        corrected = tracked.corrected(given)
+        self._forget(~given.which & (tracked.masks & ~corrected.masks).any((1, 2)))
+        return corrected
+
+    def _forget(self, which: npt.NDArray[np.bool_]) -> None:
+        """Take the last frame out of the memory of some objects, bool (N,)."""
+        for number in np.flatnonzero(which).tolist():
+            outputs = self._session.output_dict_per_obj[self._session.obj_id_to_idx(number)]
+            outputs["non_cond_frame_outputs"].pop(self._index - 1, None)
 
     def _restarting(self, work: Callable[[], _Logits]) -> Callable[[], _Logits]:
         """Return the work preceded by a new session where there is none; an error in it leaves none behind."""
@@ -106,30 +122,42 @@ class Sam2Stepper:
         self._session = Sam2VideoInferenceSession(
             inference_device=device, inference_state_device=state_device, video_storage_device=device, dtype=torch.float32
         )
-        self._index = 0
+        self._index, self._stand_ins = 0, set()
         for seen in self._restart_frames:
             self._forward(*seen)
 
-    def _forward(self, rgb: RgbImage, masks: BoolMask | None) -> _Logits:
+    def _forward(self, rgb: RgbImage, given: Given | None) -> _Logits:
         engine, session, index = self._engine, self._session, self._index
         pixels = engine.pixels(rgb)
-        given = None if masks is None else [_at_side(mask, engine.side) for mask in masks]
+        shown: dict[int, torch.Tensor] = {}
+        if given is not None:
+            shown = {k: _at_side(mask, engine.side) for k, mask in enumerate(given.masks) if given.which[k] or mask.any()}
 
         def compute() -> _Logits:
             session.cache.clear_all()  # features of the same frame in another precision
-            if given is not None:
-                for number, mask in enumerate(given):
-                    session.add_mask_inputs(session.obj_id_to_idx(number), index, mask)
-                session.obj_with_new_inputs = list(range(len(given)))
+            for number, mask in shown.items():
+                session.add_mask_inputs(session.obj_id_to_idx(number), index, mask)
+            session.obj_with_new_inputs = list(shown)
             output = engine.network(inference_session=session, frame=pixels, frame_idx=index)
             return _Logits(output.pred_masks[:, 0].float(), output.object_score_logits.flatten().float())
 
         logits = engine.finite(compute, lambda logits: _is_finite(logits, session, index))
         if engine.dtype == torch.float16:
             _widen(session, index)
+        self._replace_stand_ins(shown, given)
         prune(session, index, engine.network.config.num_maskmem, engine.network.config.max_object_pointers_in_encoder)
         self._index += 1
         return logits
+
+    def _replace_stand_ins(self, shown: Iterable[int], given: Given | None) -> None:
+        """Forget masks that were carried to the first frame of a session once the object is given: the network must have one to start."""
+        for number in shown:
+            if given is not None and not given.which[number]:
+                self._stand_ins.add(number)
+            elif number in self._stand_ins:
+                outputs = self._session.output_dict_per_obj[self._session.obj_id_to_idx(number)]
+                del outputs["cond_frame_outputs"][next(iter(outputs["cond_frame_outputs"]))]
+                self._stand_ins.remove(number)
 
 
 def prune(session: Any, index: int, num_memories: int, num_pointers: int) -> None:
@@ -166,13 +194,18 @@ def _widen(session: Any, index: int) -> None:
                 output["maskmem_features"] = output["maskmem_features"].float()
 
 
-def _found(logits: _Logits, size: tuple[int, int]) -> Tracked:
-    """Return masks at a size (height, width), and their confidence: the expected IoU, given that the object is there, times that it is."""
+def _found(logits: _Logits, numbers: Sequence[int], num_objects: int, size: tuple[int, int]) -> Tracked:
+    """Return masks at a size (height, width), and their confidence: the expected IoU, given that the object is there, times that it is.
+
+    The logits are those of the objects with these numbers; the others have no mask.
+    """
     full = torch.stack([at_size(one, size) for one in logits.masks])
-    masks = _owners(full)
-    there = torch.sigmoid(logits.scores).tolist()
-    ious = expected_iou(torch.sigmoid(full).cpu().numpy(), masks)
-    return Tracked(masks, tuple(score * iou for score, iou in zip(there, ious, strict=True)))
+    found = _owners(full)
+    there = torch.sigmoid(logits.scores).cpu().numpy()
+    masks, sure = np.zeros((num_objects, *size), np.bool_), np.zeros(num_objects)
+    masks[numbers] = found
+    sure[numbers] = there * np.array(expected_iou(torch.sigmoid(full).cpu().numpy(), found))
+    return Tracked(masks, tuple(sure.tolist()))
 
 
 def _owners(logits: torch.Tensor) -> BoolMask:

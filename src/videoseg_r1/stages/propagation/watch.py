@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from videoseg_r1.types import BoolMask, Direction, EventKind, TrackEvent
 
@@ -36,26 +37,24 @@ class Watch:
         self._seen = 0
 
     def observe(
-        self, index: int, masks: BoolMask, confidence: tuple[float, ...], *, given: bool, after_cut: bool
+        self, index: int, masks: BoolMask, confidence: tuple[float, ...], *, given: npt.NDArray[np.bool_], after_cut: bool
     ) -> tuple[TrackEvent, ...]:
-        """Return what happened to the objects between the frame before and this one.
+        """Return what happened to the objects between the frame before and this one; nothing in the first frame.
 
         Args:
             index: of the frame.
             masks: bool (N, H, W), as they were found.
             confidence: in 0..1, one per object.
-            given: whether the masks were given: they are not judged, only taken as the state of things.
+            given: bool (N,), of which objects the masks were given: they are not judged, only taken as the state of things.
             after_cut: whether the frame before was of another scene: then things may be elsewhere and of any size.
         """
         events: list[TrackEvent] = []
         shapes = [_Shape.of(mask) for mask in masks]
-        if not given:
-            for number, (now, sure) in enumerate(zip(shapes, confidence, strict=True)):
-                before = self._objects[number] if number < len(self._objects) else None
-                found = self._judge(number, before, now, sure, after_cut=after_cut)
-                if found is not None:
-                    events.append(TrackEvent(index, found[0], number, self._direction, found[1]))
-        self._objects = list(shapes)
+        for number, (before, now) in enumerate(zip(self._objects or shapes, shapes, strict=True)):
+            found = None if given[number] or not self._seen else self._judge(number, before, now, confidence[number], after_cut=after_cut)
+            if found is not None:
+                events.append(TrackEvent(index, found[0], number, self._direction, found[1]))
+        self._objects = shapes
         self._seen += 1
         return tuple(events)
 

@@ -6,7 +6,7 @@ memory (`xmem`), the direction of time (`both_ways`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +20,10 @@ from videoseg_r1.models.devices import MemoryLadder, Placement, choose_placement
 from videoseg_r1.models.weights import MODELS, locate
 from videoseg_r1.models.weights.convert import convert
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
-from videoseg_r1.stages.propagation.calibration import expected_iou, given_confidence
+from videoseg_r1.stages.propagation.calibration import expected_iou
 from videoseg_r1.stages.propagation.recognition import Describe, Search
 from videoseg_r1.stages.propagation.restart import RestartFrames
-from videoseg_r1.types import BoolMask, RgbImage
+from videoseg_r1.types import BoolMask, Given, RgbImage
 from videoseg_r1.xmem import InferenceCore, XMem, XMemConfig
 from videoseg_r1.xmem.checkpoint import read_checkpoint
 from videoseg_r1.xmem.network import fastest_dtype
@@ -96,54 +96,64 @@ class XMemStepper:
         self._engine, self._config = engine, config
         self._core: InferenceCore | None = None
         self._restart_frames = RestartFrames()
+        self._num_objects = 0
 
-    def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked:
+    def step(self, rgb: RgbImage, given: Given | None = None, search: Search | None = None) -> Tracked:
         """Follow the objects into the next frame.
 
         Args:
             rgb: (H, W, 3) uint8, the same size every time.
-            masks: bool (N, H, W) when they are known for this frame; the first frame needs them. They are returned as they are.
+            given: what is known of this frame; the first frame needs it.
             search: behind a cut, the objects to look for; what is not verified is not remembered.
-        Raises: InvalidPrompt: the first frame came without masks, or they do not fit. ShapeMismatch: the frame size changed.
+        Raises: InvalidPrompt: nothing was given for the first frame, or it does not fit. ShapeMismatch: the frame size changed.
             ResourceError: memory ran out. ModelError: the network computed something that is not a number.
         """
-        found, confidence = self._engine.run(lambda: self._attempt(rgb, masks, search))
-        tracked = Tracked(found, confidence) if masks is None else Tracked(masks, given_confidence(masks))
-        self._restart_frames.keep(rgb, tracked.masks)
+        tracked = self._engine.run(lambda: self._attempt(rgb, given, search))
+        self._restart_frames.keep(rgb, tracked.masks, given)
         return tracked
 
-    def _attempt(self, rgb: RgbImage, masks: BoolMask | None, search: Search | None) -> tuple[BoolMask, tuple[float, ...]]:
+    def _attempt(self, rgb: RgbImage, given: Given | None, search: Search | None) -> Tracked:
         """Step once; an error of the device leaves no core behind, for nobody knows how far it came."""
         try:
             if self._core is None:
                 self._core = InferenceCore(self._engine.network, self._config)
                 for seen in self._restart_frames:
                     self._forward(self._core, *seen)
-            return self._forward(self._core, rgb, masks, search)
+            return self._forward(self._core, rgb, given, search)
         except (RuntimeError, MemoryError):
             self._core = None
             raise
 
-    def _forward(
-        self, core: InferenceCore, rgb: RgbImage, masks: BoolMask | None, search: Search | None = None
-    ) -> tuple[BoolMask, tuple[float, ...]]:
+    def _forward(self, core: InferenceCore, rgb: RgbImage, given: Given | None, search: Search | None = None) -> Tracked:
+        """Step a core, in which object k has the label k + 1 from the first frame on that says where it is."""
         height, width = rgb.shape[:2]
         scale = min(1.0, self._engine.short_side / min(height, width))
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        given = None if masks is None else np.stack([_resized(mask.astype(np.float32), size) for mask in masks])
+        new = [] if given is None else np.flatnonzero(given.which | given.masks.any((1, 2))).tolist()
+        count = self._num_objects = self._num_objects if given is None else len(given.which)
 
         def refused(probabilities: torch.Tensor) -> torch.Tensor:
-            found = _masks(self._on_frame(probabilities, (height, width)))
+            found = _masks(self._on_frame(probabilities, (height, width)), core.labels, count)
             kept = found if search is None else search.verify(found)
             # of an object that is refused altogether also what is too faint for the mask
             gone = np.stack([(one & ~other) | (not other.any() and one.any()) for one, other in zip(found, kept, strict=True)])
-            small = [_resized(mask.astype(np.float32), size) > 0 for mask in gone]
+            if given is not None:
+                gone[given.which] = False
+            small = [_resized(gone[label - 1].astype(np.float32), size) > 0 for label in core.labels]
             return torch.from_numpy(np.stack(small)).to(probabilities.device)
 
-        probabilities = core.step(normalised(_resized(rgb, size)), given, refuse=None if search is None else refused)
+        probabilities = core.step(
+            normalised(_resized(rgb, size)),
+            np.stack([_resized(given.masks[k].astype(np.float32), size) for k in new]) if given is not None and new else None,
+            [k + 1 for k in new] or None,
+            refuse=None if search is None else refused,
+        )
         probabilities = self._on_frame(probabilities, (height, width))
-        found = _masks(probabilities)
-        return found, expected_iou(probabilities[1:].cpu().numpy(), found)
+        masks = _masks(probabilities, core.labels, count)
+        sure = np.zeros(count)
+        places = [label - 1 for label in core.labels]
+        sure[places] = expected_iou(probabilities[1:].cpu().numpy(), masks[places])
+        return Tracked(masks, tuple(sure.tolist())).corrected(given)
 
     def _on_frame(self, probabilities: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Return probabilities (N + 1, h, w) at the size of the frame, (height, width). Raises: ModelError: not finite."""
@@ -158,10 +168,16 @@ class XMemStepper:
         return F.interpolate(probabilities[None], size, mode="bilinear", align_corners=False)[0]
 
 
-def _masks(probabilities: torch.Tensor) -> BoolMask:
-    """Return bool (N, H, W) of probabilities (N + 1, H, W): a pixel goes to the likeliest, which may be the background."""
-    winner = probabilities.argmax(0).cpu().numpy()
-    return winner[None] == np.arange(1, len(probabilities))[:, None, None]
+def _masks(probabilities: torch.Tensor, labels: Sequence[int], count: int) -> BoolMask:
+    """Return bool (count, H, W), the mask of label k at k - 1: a pixel goes to the likeliest, which may be the background.
+
+    Args:
+        probabilities: (L + 1, H, W), of the background and of the objects with these labels.
+        labels: of the L objects that are known.
+        count: of all objects; the mask of one that is not known is empty.
+    """
+    owner = np.array([0, *labels])[probabilities.argmax(0).cpu().numpy()]
+    return owner[None] == np.arange(1, count + 1)[:, None, None]
 
 
 def normalised(rgb: RgbImage) -> torch.Tensor:

@@ -61,7 +61,7 @@ def test_appearance_model_separates_what_is_separable_and_keeps_objects_apart():
     features = torch.cat([centres[kind] + 0.3 * torch.randn(300, 2, generator=generator), torch.ones(300, 1)], 1)
     cover = torch.stack([(kind == 0).float(), (kind == 1).float()], 1)
     model = AppearanceModel(regularisation=1e-3, steps=1)
-    model.fit([AppearanceSample(features[:150], cover[:150])], [1.0])
+    model.fit([AppearanceSample(features[:150], cover[:150], torch.ones(2, dtype=torch.bool))], [1.0])
     guess = model.scores(features[150:]) > 0
     assert (guess == cover[150:].bool()).float().mean() > 0.98
 

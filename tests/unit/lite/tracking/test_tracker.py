@@ -12,6 +12,7 @@ from videoseg_r1.lite.tracking.tracker import Tracker
 from videoseg_r1.masks import read_mask
 from videoseg_r1.metrics import region_similarity
 from videoseg_r1.stages.propagation.flow import flow_propagator
+from videoseg_r1.types import Given
 from videoseg_r1.video import open_video
 
 _SIZE = (120, 160)
@@ -67,7 +68,7 @@ def test_an_object_that_is_hidden_for_a_while_is_found_again():
     frames, gold = _two_discs(12)
     frames[4:7] = np.random.default_rng(2).integers(60, 120, (3, *frames.shape[1:]), dtype=np.uint8)
     tracker = Tracker(CPU)
-    tracker.step(frames[0], gold[0])
+    tracker.step(frames[0], Given.of(gold[0]))
     found = [tracker.step(frame).masks for frame in frames[1:]]
     hidden = np.mean([found[t - 1].mean() for t in range(4, 7)])
     after = np.mean([region_similarity(found[t - 1][0], gold[t][0]) for t in range(8, 12)])

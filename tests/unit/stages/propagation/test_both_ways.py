@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked, fuse
+from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
 from videoseg_r1.video import open_video
 
 _H, _W, _T = 30, 80, 12
@@ -27,10 +27,14 @@ class Sliding:
         self.pixels, self.seen, self.confidence = pixels, seen, confidence
         self.masks = None
 
-    def step(self, rgb, masks=None, search=None):
+    def step(self, rgb, given=None, search=None):
         self.seen.append(int(rgb[0, 0, 0]))
-        self.masks = np.roll(self.masks, self.pixels, 2) if masks is None else masks
-        return Tracked(self.masks, (self.confidence if masks is None else 1.0,) * len(self.masks))
+        if self.masks is None:
+            self.masks = given.masks
+        masks = np.roll(self.masks, self.pixels, 2)
+        tracked = Tracked(masks, tuple(self.confidence * masks.any((1, 2)))).corrected(given)
+        self.masks = tracked.masks
+        return tracked
 
 
 def _run(pixels, seeds):
@@ -89,32 +93,6 @@ def test_a_video_seeded_on_its_first_frame_is_read_once():
     _, order, seen = _run((0, 0), {0: _bar(10)})
     assert order == list(range(12))
     assert seen == [list(range(12)), []]
-
-
-def test_two_objects_never_overlap_after_fusion():
-    early, late = np.concatenate([_bar(10), _bar(20)]), np.concatenate([_bar(15), _bar(25)])
-    fused = fuse(early, late, [(0.5, 0.5), (0.5, 0.5)])
-    assert fused.any((1, 2)).all()
-    assert fused.sum(0).max() == 1
-
-
-def test_permuting_the_objects_permutes_the_fusion():
-    early, late = np.concatenate([_bar(10), _bar(40)]), np.concatenate([_bar(14), _bar(43)])
-    weights = [(0.7, 0.2), (0.4, 0.4)]
-    np.testing.assert_array_equal(fuse(early, late, weights)[::-1], fuse(early[::-1], late[::-1], weights[::-1]))
-
-
-@pytest.mark.parametrize(("early", "late", "expected"), [(10, None, 10), (None, 10, 10), (None, None, None)])
-def test_an_object_that_only_one_run_sees_is_as_that_run_sees_it(early, late, expected):
-    nothing = np.zeros((1, _H, _W), bool)
-    masks = [nothing if x is None else _bar(x) for x in (early, late, expected)]
-    weights = [(0.0 if early is None else 0.5, 0.0 if late is None else 0.5)]
-    np.testing.assert_array_equal(fuse(masks[0], masks[1], weights), masks[2])
-
-
-def test_a_mask_that_fills_the_frame_stays_full():
-    full = np.ones((1, _H, _W), bool)
-    np.testing.assert_array_equal(fuse(full, full, [(0.3, 0.6)]), full)
 
 
 def test_over_damaged_frames_masks_are_carried_and_the_stepper_does_not_see_them():

@@ -9,13 +9,14 @@ from helpers.discs import RED, Disc, scene
 from helpers.shapes import rectangle
 from videoseg_r1.stages.propagation.flow import FlowStepper
 from videoseg_r1.stages.propagation.recognition import Search
+from videoseg_r1.types import Given
 
 _SIZE = (64, 48)
 
 
 def _followed(frames, mask):
     stepper = FlowStepper()
-    stepper.step(frames[0], mask)
+    stepper.step(frames[0], Given.of(mask))
     return [stepper.step(rgb) for rgb in frames[1:]]
 
 
@@ -55,12 +56,12 @@ def test_behind_a_cut_that_nobody_noticed_it_does_not_go_on_sure():
 def test_what_is_sought_is_absent_until_it_is_given_and_the_rest_goes_on():
     frames, masks = scene(1, [Disc(RED, 20, 14, 0, 7, 0), Disc((40, 210, 60), 44, 34, 1, 7, 0)], 4, num_objects=2)
     stepper = FlowStepper()
-    stepper.step(frames[0], masks[0])
+    stepper.step(frames[0], Given.of(masks[0]))
     found = stepper.step(frames[1], None, Search(True, np.array([True, False]), lambda found: found))
     assert found.masks.any((1, 2)).tolist() == [False, True]
     assert found.confidence[0] == 0
     assert not stepper.step(frames[2]).masks[0].any()
-    assert stepper.step(frames[3], masks[3]).confidence == (1.0, 1.0)
+    assert stepper.step(frames[3], Given.of(masks[3])).confidence == (1.0, 1.0)
 
 
 def test_a_mask_that_fills_the_frame_has_a_confidence_too():

@@ -34,18 +34,19 @@ class Vivid:
     def __init__(self, remembered):
         self.remembered, self.masks = remembered, None
 
-    def step(self, rgb, masks=None, search=None):
-        if masks is None:
+    def step(self, rgb, given=None, search=None):
+        if given is None:
             vivid = np.ptp(rgb.astype(int), axis=2) > 150
             hue = rgb.argmax(2)
             things = [vivid & (hue == channel) for channel in range(3)]
             found = np.stack(
                 [self._nearest(things, mask if search is None or not search.sought[k] else None, k) for k, mask in enumerate(self.masks)]
             )
-            masks = found if search is None else search.verify(found)
-        self.masks = masks
-        self.remembered.append(tuple(bool(mask.any()) for mask in masks))
-        return Tracked(masks, tuple(0.9 * float(mask.any()) for mask in masks))
+            self.masks = found if search is None else search.verify(found)
+        else:
+            self.masks = given.masks
+        self.remembered.append(tuple(bool(mask.any()) for mask in self.masks))
+        return Tracked(self.masks, tuple(0.9 * float(mask.any()) for mask in self.masks))
 
     @staticmethod
     def _nearest(things, mask, number):
@@ -167,7 +168,7 @@ def test_the_looks_that_are_kept_are_bounded_and_the_first_given_one_stays():
         colour = RED if t == 0 else BLUE
         rgb = np.zeros((48, 64, 3), np.uint8)
         rgb[...] = colour
-        recogniser.learn(rgb, square(size, 10, 10, 20)[None], (1.0,), given=t % 20 == 0)
+        recogniser.learn(rgb, square(size, 10, 10, 20)[None], (1.0,), given=np.array([t % 20 == 0]))
     recogniser.begin_scene()
     search = recogniser.search(np.full((48, 64, 3), RED, np.uint8))
     assert search.is_first
@@ -180,6 +181,6 @@ def test_masks_of_one_pixel_and_of_the_whole_frame_have_looks():
     for mask in (square((64, 48), 63, 47, 1), np.ones((48, 64), bool)):
         recogniser = Recogniser(mean_colour)
         rgb = np.full((48, 64, 3), RED, np.uint8)
-        recogniser.learn(rgb, mask[None], (1.0,), given=True)
+        recogniser.learn(rgb, mask[None], (1.0,), given=np.array([True]))
         recogniser.begin_scene()
         assert recogniser.search(rgb).verify(mask[None]).any()

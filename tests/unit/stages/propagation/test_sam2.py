@@ -14,7 +14,7 @@ from videoseg_r1.pipeline.segmenter import Stages, VideoSegmenter
 from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.stages.propagation.sam2 import Sam2Stepper, prune, sam2_propagator
 from videoseg_r1.stages.segmentation.sam2 import Sam2Segmenter
-from videoseg_r1.types import Box, Cue, KeyframePick, Point, Reasoning
+from videoseg_r1.types import Box, Cue, Given, KeyframePick, Point, Reasoning
 from videoseg_r1.video import open_video
 
 _T, _H, _W = 30, 60, 96
@@ -40,7 +40,7 @@ def sam2(tiny_weights):
 
 def _run(engine, frames, given):
     stepper = Sam2Stepper(engine)
-    return [stepper.step(rgb, given.get(index)) for index, rgb in enumerate(frames)]
+    return [stepper.step(rgb, Given.of(given[index]) if index in given else None) for index, rgb in enumerate(frames)]
 
 
 def _tensors(thing):
@@ -87,7 +87,7 @@ def test_the_stock_answers_to_the_bit_while_what_is_stored_stays_constant(engine
     sizes, entries = [], []
     for index, rgb in enumerate(_FRAMES):
         masks, scores = stock.step(index)
-        stepper.step(rgb, _MASKS[:1] if index == 0 else None)
+        stepper.step(rgb, Given.of(_MASKS[:1]) if index == 0 else None)
         assert torch.equal(masks, found[-1].masks)
         assert torch.equal(scores, found[-1].scores)
         sizes.append(_tensors(_stores(stepper._session)))
@@ -102,7 +102,7 @@ def test_given_frames_are_bounded_too(sam2):
     stepper = Sam2Stepper(sam2)
     sizes = []
     for rgb in _FRAMES[:12]:
-        stepper.step(rgb, _MASKS[:1])
+        stepper.step(rgb, Given.of(_MASKS[:1]))
         sizes.append(_tensors(_stores(stepper._session)))
     assert len(set(sizes[8:])) == 1
     given = stepper._session.output_dict_per_obj[0]["cond_frame_outputs"]
@@ -149,7 +149,7 @@ def test_a_thing_too_thin_for_the_network_is_not_lost(sam2):
     wide = np.zeros((40, 4000, 3), np.uint8)
     thin = np.zeros((1, 40, 4000), bool)
     thin[0, 3:30, 100] = True
-    assert Sam2Stepper(sam2).step(wide, thin).confidence[0] > 0.99
+    assert Sam2Stepper(sam2).step(wide, Given.of(thin)).confidence[0] > 0.99
 
 
 def test_the_first_frame_needs_masks(sam2):
@@ -174,7 +174,7 @@ def test_backwards_is_what_the_network_itself_does_backwards(sam2):
     stock, stepper = _Stock(sam2, 26, _MASKS), Sam2Stepper(sam2)
     for index in range(26, 7, -1):
         logits, scores = stock.step(index, reverse=True)
-        tracked = stepper.step(_FRAMES[index], _MASKS if index == 26 else None)
+        tracked = stepper.step(_FRAMES[index], Given.of(_MASKS) if index == 26 else None)
         if index < 26:
             full = torch.stack([at_size(one, (_H, _W)) for one in logits])
             assert (tracked.masks.any(0) == (full.max(0).values > 0).numpy()).all()
@@ -235,8 +235,8 @@ def _failing(engine, at, error=torch.OutOfMemoryError):
 def test_the_first_step_starts_anew_from_the_first_and_the_last_frame(engine):
     wanted = _run(engine, _FRAMES[:5], {0: _MASKS})[:4]
     stepper = Sam2Stepper(engine)
-    stepper.step(_FRAMES[0], _MASKS)
-    stepper.step(_FRAMES[3], wanted[3].masks)
+    stepper.step(_FRAMES[0], Given.of(_MASKS))
+    stepper.step(_FRAMES[3], Given.of(wanted[3].masks))
     again = stepper.step(_FRAMES[4])
     _failing(engine, {2 * 4 + 2})  # two calls a frame: in the middle of frame 4
     found = _run(engine, _FRAMES[:5], {0: _MASKS})
@@ -267,7 +267,7 @@ def test_half_the_resolution_shares_its_weights(engine):
 
 def test_the_state_goes_to_the_cpu_where_that_is_offered(sam2):
     sam2.offload = True
-    assert Sam2Stepper(sam2).step(_FRAMES[0], _MASKS).masks.any()
+    assert Sam2Stepper(sam2).step(_FRAMES[0], Given.of(_MASKS)).masks.any()
 
 
 # the whole pipeline
@@ -295,7 +295,7 @@ def test_the_whole_pipeline_runs_on_these_classes(tiny_weights, engine, request)
     assert len(result.tracks) == 2
     with open_video(_FRAMES[:8]) as video:
         seeds = segmenter.segment(video.read([4])[0], _Scripted().reason(None, None, "").cues)
-    for track, seed in zip(result.tracks, seeds, strict=True):
+    for track, seed in zip(result.tracks, Given.of(seeds).masks, strict=True):
         assert (track.mask(4) == seed).all()
         assert all(track.mask(index).shape == (_H, _W) for index in range(8))
     assert any(result.mask(index).any() for index in range(8) if index != 4)
@@ -310,7 +310,7 @@ def test_the_whole_pipeline_runs_on_these_classes(tiny_weights, engine, request)
 
 def test_what_is_refused_behind_a_cut_is_forgotten(sam2):
     stepper = Sam2Stepper(sam2)
-    stepper.step(_FRAMES[0], _MASKS)
+    stepper.step(_FRAMES[0], Given.of(_MASKS))
     sought = np.array([True, False])
     found = stepper.step(_FRAMES[1], None, Search(True, sought, lambda masks: masks & ~sought[:, None, None]))
     assert not found.masks[0].any()
@@ -323,7 +323,7 @@ def test_what_is_refused_behind_a_cut_is_forgotten(sam2):
 def test_what_is_verified_is_what_is_found_without_a_search(sam2):
     one, other = Sam2Stepper(sam2), Sam2Stepper(sam2)
     for stepper in (one, other):
-        stepper.step(_FRAMES[0], _MASKS)
+        stepper.step(_FRAMES[0], Given.of(_MASKS))
     found = one.step(_FRAMES[1], None, Search(True, np.ones(2, bool), lambda masks: masks))
     expected = other.step(_FRAMES[1])
     np.testing.assert_array_equal(found.masks, expected.masks)

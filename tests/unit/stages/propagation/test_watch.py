@@ -19,7 +19,7 @@ def _watch(masks, confidence=None, given=(), after_cut=()):
     watch, events = Watch("forwards"), []
     for t, mask in enumerate(masks):
         sure = (1.0 if confidence is None else confidence[t],)
-        events += watch.observe(t, mask, sure, given=t in (0, *given), after_cut=t in after_cut)
+        events += watch.observe(t, mask, sure, given=np.array([t in given]), after_cut=t in after_cut)
     return [(event.kind, event.frame_index, event.object_index) for event in events]
 
 

@@ -11,6 +11,7 @@ from videoseg_r1.errors import ModelError, ResourceError, WeightsMissing
 from videoseg_r1.pipeline.segmenter import Stages, VideoSegmenter
 from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.stages.propagation.xmem import XMemEngine, XMemStepper, load_xmem_engine, normalised, xmem_propagator
+from videoseg_r1.types import Given
 from videoseg_r1.video import open_video
 
 _FRAMES = np.random.default_rng(0).integers(0, 255, (5, 50, 64, 3), dtype=np.uint8)
@@ -56,7 +57,7 @@ def test_large_frames_are_worked_on_at_a_limited_size(xmem_state, monkeypatch):
     rgb = np.random.default_rng(0).integers(0, 255, (120, 190, 3), dtype=np.uint8)
     mask = np.zeros((1, 120, 190), bool)
     mask[0, 20:80, 30:100] = True
-    np.testing.assert_array_equal(stepper.step(rgb, mask).masks, mask)
+    np.testing.assert_array_equal(stepper.step(rgb, Given.of(mask)).masks, mask)
     assert stepper.step(rgb).masks.shape == (1, 120, 190)
     assert set(sizes) == {(12, 20)}  # 48 x 76 pixels, padded, at stride 4
 
@@ -85,10 +86,10 @@ def _run_out(monkeypatch, engine, times):
 
 def test_when_memory_runs_out_it_goes_on_with_less_and_says_so(engine, monkeypatch):
     stepper = XMemStepper(engine, SMALL)
-    stepper.step(_FRAMES[0], _SEED)
+    stepper.step(_FRAMES[0], Given.of(_SEED))
     expected = stepper.step(_FRAMES[1])
     other = XMemStepper(engine, SMALL)
-    other.step(_FRAMES[0], _SEED)
+    other.step(_FRAMES[0], Given.of(_SEED))
     _run_out(monkeypatch, engine, 2)
     found = other.step(_FRAMES[1])
     assert engine.notes == ("XMem: out of memory, freed the cache", "XMem: out of memory, took one object after the other")
@@ -102,7 +103,7 @@ def test_the_picture_gets_smaller_on_the_next_rung(xmem_state, monkeypatch):
     mask = np.zeros((1, 128, 160), bool)
     mask[0, 20:90, 30:100] = True
     stepper = XMemStepper(engine, SMALL)
-    stepper.step(rgb, mask)
+    stepper.step(rgb, Given.of(mask))
     sizes = _run_out(monkeypatch, engine, 3)
     assert stepper.step(rgb).masks.shape == (1, 128, 160)
     assert sizes[-1] == (12, 16)  # 48 x 60 pixels, padded, at stride 4
@@ -111,7 +112,7 @@ def test_the_picture_gets_smaller_on_the_next_rung(xmem_state, monkeypatch):
 
 def test_when_no_rung_is_left_it_ends_with_a_named_error(engine, monkeypatch):
     stepper = XMemStepper(engine, SMALL)
-    stepper.step(_FRAMES[0], _SEED)
+    stepper.step(_FRAMES[0], Given.of(_SEED))
     _run_out(monkeypatch, engine, 99)
     with pytest.raises(ResourceError, match="memory ran out in XMem"):
         stepper.step(_FRAMES[1])
@@ -119,7 +120,7 @@ def test_when_no_rung_is_left_it_ends_with_a_named_error(engine, monkeypatch):
 
 def test_an_error_that_is_not_of_memory_is_not_hidden(engine, monkeypatch):
     stepper = XMemStepper(engine, SMALL)
-    stepper.step(_FRAMES[0], _SEED)
+    stepper.step(_FRAMES[0], Given.of(_SEED))
     monkeypatch.setattr(type(engine.network), "decode", lambda *_args, **_kwargs: (_ for _ in ()).throw(RuntimeError("no kernel image")))
     with pytest.raises(RuntimeError, match="no kernel image"):
         stepper.step(_FRAMES[1])
@@ -127,7 +128,7 @@ def test_an_error_that_is_not_of_memory_is_not_hidden(engine, monkeypatch):
 
 def test_numbers_that_are_not_finite_are_an_error_not_a_mask(engine, monkeypatch):
     stepper = XMemStepper(engine, SMALL)
-    stepper.step(_FRAMES[0], _SEED)
+    stepper.step(_FRAMES[0], Given.of(_SEED))
     decode = type(engine.network).decode
 
     def broken(self, *args, **kwargs):
@@ -151,7 +152,7 @@ def test_the_official_file_is_converted_once_and_then_read_as_safetensors(xmem_s
     outputs = []
     for one in (engine, again):
         stepper = XMemStepper(one, SMALL)
-        stepper.step(_FRAMES[0], _SEED)
+        stepper.step(_FRAMES[0], Given.of(_SEED))
         outputs.append(stepper.step(_FRAMES[1]).masks)
     np.testing.assert_array_equal(*outputs)
 
@@ -161,7 +162,7 @@ def test_what_is_refused_behind_a_cut_is_nowhere_and_what_is_verified_stays(xmem
     engine = XMemEngine(dict(xmem_state), short_side=short_side)
     steppers = [XMemStepper(engine, SMALL) for _ in range(3)]
     for stepper in steppers:
-        stepper.step(_FRAMES[0], _SEED)
+        stepper.step(_FRAMES[0], Given.of(_SEED))
     sought = np.array([True, False])
     plain = steppers[0].step(_FRAMES[1])
     same = steppers[1].step(_FRAMES[1], None, Search(True, np.ones(2, bool), lambda masks: masks))
@@ -176,6 +177,6 @@ def test_what_is_refused_behind_a_cut_is_nowhere_and_what_is_verified_stays(xmem
 
 def test_confidence_is_the_iou_that_the_probabilities_promise(engine):
     stepper = XMemStepper(engine, SMALL)
-    assert stepper.step(_FRAMES[0], _SEED).confidence == (1.0, 1.0)
+    assert stepper.step(_FRAMES[0], Given.of(_SEED)).confidence == (1.0, 1.0)
     found = stepper.step(_FRAMES[1])
     assert all((0 < sure < 1) == bool(mask.any()) for sure, mask in zip(found.confidence, found.masks, strict=True))
