@@ -177,7 +177,24 @@ def load_sam2(folder: Path, kind: Sam2Kind) -> Network:
     if (model_type, kind) not in _CLASSES:
         raise ModelError("this is not a SAM 2 or EdgeTAM network", where=str(folder), why=f"config.json says {model_type}, for {kind}")
     network_class: Any = getattr(transformers, _CLASSES[model_type, kind])
+    if network_class is transformers.EdgeTamVideoModel:
+        network_class = _mixing(network_class)
     network = pretrained.load_network(network_class, folder, config=lambda: network_class.config_class.from_dict(settings))
     unusable = [f"{key}: not finite" for key, value in network.state_dict().items() if not bool(torch.isfinite(value).all())]
     pretrained.check_weights(network, folder, unusable)
     return network
+
+
+def _mixing(network_class: Any) -> Any:
+    """Return EdgeTAM whose frames may have objects with given masks beside others that are followed.
+
+    In transformers the scores of the two differ in shape, and putting them together fails (5.x; in SAM 2 they are alike).
+    """
+
+    class EdgeTam(network_class):
+        def _use_mask_as_output(self, *args: Any, **kwargs: Any) -> Any:
+            output = super()._use_mask_as_output(*args, **kwargs)
+            output.object_score_logits = output.object_score_logits.reshape(-1, 1, 1)
+            return output
+
+    return EdgeTam
