@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -81,7 +81,7 @@ class Video(ABC):
             found = {frame.index: frame for frame in self._pick(sorted(set(wanted)))}
         return [found[index] for index in wanted]
 
-    def frames(self, start: int = 0, stop: int | None = None, reverse: bool = False) -> Iterator[Frame]:
+    def frames(self, start: int = 0, stop: int | None = None, reverse: bool = False) -> Generator[Frame]:
         """Stream the frames start <= index < stop in bounded memory.
 
         Args:
@@ -101,7 +101,7 @@ class Video(ABC):
         """Held while a frame is read: readers of one video may share a file position or a converter."""
         return RLock()
 
-    def _taking_turns(self, source: Iterator[Frame]) -> Iterator[Frame]:
+    def _taking_turns(self, source: Iterator[Frame]) -> Generator[Frame]:
         while True:
             with self._turn:
                 frame = next(source, None)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator
 
+import numpy as np
 import pytest
 
+from videoseg_r1.config import Limits
+from videoseg_r1.types import Frame
 from videoseg_r1.video.ahead import read_ahead
+from videoseg_r1.video.memory import ArrayVideo
 
 
 def _counting(stop: int, log: list[object], error: BaseException | None = None) -> Generator[int]:
@@ -82,3 +87,23 @@ def test_an_error_of_the_caller_ends_the_thread_too() -> None:
     with pytest.raises(ZeroDivisionError):
         sum(1 // number for number in read_ahead(_counting(100, []), 2))
     assert _settled(before)
+
+
+class _OneByOne(ArrayVideo):
+    """Notices when two frames are read at a time."""
+
+    reading, collided = 0, False
+
+    def _frame(self, index: int) -> Frame:
+        self.reading += 1
+        time.sleep(0.002)
+        self.collided |= self.reading > 1
+        self.reading -= 1
+        return super()._frame(index)
+
+
+def test_a_frame_that_is_read_meanwhile_waits_for_its_turn() -> None:
+    video = _OneByOne(np.zeros((20, 4, 4, 3), np.uint8), limits=Limits(), fps=None)
+    found = [(frame.index, video.read([3])[0].index, next(video.frames(7)).index) for frame in read_ahead(video.frames())]
+    assert found == [(index, 3, 7) for index in range(20)]
+    assert not video.collided

@@ -243,13 +243,3 @@ def test_a_run_that_is_given_up_leaves_no_thread_behind():
         run.close()
         assert threading.active_count() == before
         assert len(list(video)) == _T
-
-
-def test_frames_may_be_read_while_a_run_reads_ahead():
-    frames = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
-    seed = np.zeros((1, 64, 64), bool)
-    seed[0, 9:30, 9:30] = True
-    with open_video(iter(frames)) as video:  # it keeps them in one file, which has one position
-        for one in BothWays(lambda: Sliding(0, [])).run(video, {10: seed}):
-            for index in (one.index, 0, 19):
-                assert (video.read([index])[0].rgb == frames[index]).all()

@@ -184,3 +184,16 @@ def test_masks_of_one_pixel_and_of_the_whole_frame_have_looks():
         recogniser.learn(rgb, mask[None], (1.0,), given=np.array([True]))
         recogniser.begin_scene()
         assert recogniser.search(rgb).verify(mask[None]).any()
+
+
+def test_behind_a_cut_only_objects_that_are_known_are_sought():
+    recogniser, rgb = Recogniser(mean_colour), np.full((48, 64, 3), RED, np.uint8)
+    masks = np.zeros((3, 48, 64), bool)
+    masks[0, 9:20, 9:20] = True
+    recogniser.learn(rgb, masks, (1.0, 0.0, 0.0), given=np.array([True, True, False]))  # there, absent, not known
+    recogniser.begin_scene()
+    search = recogniser.search(rgb)
+    assert search is not None
+    assert search.sought.tolist() == [True, True, False]
+    recogniser.learn(rgb, masks, (1.0, 0.0, 0.0), given=np.zeros(3, bool))
+    assert recogniser.search(rgb).sought.tolist() == [False, True, False]

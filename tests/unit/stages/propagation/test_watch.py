@@ -15,7 +15,7 @@ def _object(x=40, y=20, side=20):
 
 
 def _watch(masks, confidence=None, given=(), after_cut=()):
-    """Return (kind, frame, object) of every event; the first frame is a given one."""
+    """Return (kind, frame, object) of every event."""
     watch, events = Watch("forwards"), []
     for t, mask in enumerate(masks):
         sure = (1.0 if confidence is None else confidence[t],)
@@ -49,3 +49,12 @@ def test_behind_a_cut_an_object_may_be_elsewhere():
     masks = [_object(10)] * 4 + [_object(100)] * 4
     assert _watch(masks, after_cut=[4]) == []
     assert _watch(masks) == [("drift", 4, 0)]
+
+
+def test_the_first_frame_is_not_judged():
+    assert _watch([_object(10)] * 3, confidence=[0.3, 0.9, 0.9]) == []
+
+
+def test_an_object_that_is_given_late_is_neither_lost_before_nor_found_then():
+    nothing = np.zeros((1, *_SIZE), bool)
+    assert _watch([nothing, nothing, _object(), _object(), nothing], given=(2,)) == [("lost", 4, 0)]
