@@ -3,7 +3,7 @@
 Not here: polygons, drawing (`output.render`), scores (`metrics`).
 """
 
-from videoseg_r1.masks.geometry import boundary, box_of, center_of, iou_matrix, negative_point_of
+from videoseg_r1.masks.geometry import boundary, box_of, center_of, extent_of, iou_matrix, negative_point_of
 from videoseg_r1.masks.labels import (
     DAVIS_PALETTE,
     VOID,
@@ -34,6 +34,7 @@ __all__ = [
     "davis_palette",
     "decode",
     "encode",
+    "extent_of",
     "from_label_map",
     "iou_matrix",
     "label_map",

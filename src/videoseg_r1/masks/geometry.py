@@ -16,12 +16,19 @@ RING_PX = 40
 """Farthest a negative point may lie from the mask, in L1 pixels of the canonical frame (docs/algorithm.md, "Negative points")."""
 
 
+def extent_of(mask: BoolMask) -> tuple[slice, slice] | None:
+    """Return the rows and the columns of a (H, W) mask from the first to the last, None if it is empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)) if len(rows) else None
+
+
 def box_of(mask: BoolMask) -> Box:
     """Return the tightest box around a (H, W) mask, outer edges. Raises InvalidPrompt: the mask is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
+    extent = extent_of(mask)
+    if extent is None:
         raise InvalidPrompt("an empty mask has no box and no centre")
-    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    rows, columns = extent
+    return Box(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
 
 
 def center_of(mask: BoolMask) -> Point:

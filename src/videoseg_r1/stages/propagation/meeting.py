@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from videoseg_r1.masks import MaskSpool
+from videoseg_r1.masks import MaskSpool, extent_of
 from videoseg_r1.types import BoolMask, Seeds, Size, TrackedFrame, TrackEvent
 
 _SAME = 0.5
@@ -128,7 +128,7 @@ def fuse(early: BoolMask, late: BoolMask, weights: list[tuple[float, float]]) ->
     for number, (one, other, (mine, theirs)) in enumerate(zip(early, late, weights, strict=True)):
         is_mean = mine > 0 and theirs > 0 and _agree(one, other)
         chosen = one if mine > theirs else other
-        box = _box(one | other if is_mean else chosen)
+        box = extent_of(one | other if is_mean else chosen)
         if box is None:
             continue
         inside = _signed_distance(chosen[box])
@@ -147,12 +147,6 @@ def _fused_confidence(early: BoolMask, late: BoolMask, weights: tuple[float, flo
 
 def _agree(one: BoolMask, other: BoolMask) -> bool:
     return int((one & other).sum()) >= _SAME * max(1, int((one | other).sum()))
-
-
-def _box(mask: BoolMask) -> tuple[slice, slice] | None:
-    """Return the rows and columns of a mask (H, W), None if it is empty."""
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if len(rows) else None
 
 
 def _signed_distance(mask: BoolMask) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from videoseg_r1.masks import extent_of
 from videoseg_r1.types import BoolMask, Direction, EventKind, TrackEvent
 
 _GROWTH = 2.5
@@ -83,9 +84,12 @@ class _Shape:
 
     @classmethod
     def of(cls, mask: BoolMask) -> _Shape | None:
-        moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
-        area = moments["m00"]
-        return cls(int(area), moments["m10"] / area, moments["m01"] / area) if area else None
+        extent = extent_of(mask)
+        if extent is None:
+            return None
+        moments = cv2.moments(mask[extent].view(np.uint8), binaryImage=True)
+        area, (rows, columns) = moments["m00"], extent
+        return cls(int(area), columns.start + moments["m10"] / area, rows.start + moments["m01"] / area)
 
     def unlike(self, before: _Shape) -> str:
         """Return in which way this cannot be the same thing one frame later, "" if it can."""

@@ -180,3 +180,32 @@ def test_confidence_is_the_iou_that_the_probabilities_promise(engine):
     assert stepper.step(_FRAMES[0], Given.of(_SEED)).confidence == (1.0, 1.0)
     found = stepper.step(_FRAMES[1])
     assert all((0 < sure < 1) == bool(mask.any()) for sure, mask in zip(found.confidence, found.masks, strict=True))
+
+
+def _alone(number):
+    """The seed of one of the two objects."""
+    which = np.arange(2) == number
+    return Given(_SEED & which[:, None, None], which)
+
+
+def test_objects_that_come_late_have_their_own_rows_in_long_term_memory_too(engine):
+    stepper, frames = XMemStepper(engine, SMALL), np.concatenate([_FRAMES, _FRAMES[::-1]])
+    given = {0: _alone(1), 5: _alone(0)}
+    found = [stepper.step(rgb, given.get(index)) for index, rgb in enumerate(frames)]
+    core = stepper._core
+    assert core is not None
+    assert core.labels == (2, 1)
+    assert 0 < core.memory.num_long_term <= SMALL.max_long_term_elements
+    assert not any(one.masks[0].any() for one in found[:5])
+    assert any(one.masks[0].any() for one in found[6:])
+    assert all(one.masks.sum(0).max() <= 1 for one in found)
+
+
+def test_when_memory_runs_out_objects_that_came_late_are_followed_from_the_newest_frame(engine, monkeypatch):
+    stepper, other = XMemStepper(engine, SMALL), XMemStepper(engine, SMALL)
+    found = [stepper.step(rgb, _alone(1) if index == 0 else _alone(0) if index == 1 else None) for index, rgb in enumerate(_FRAMES[:3])]
+    _run_out(monkeypatch, engine, 1)
+    again = stepper.step(_FRAMES[3])
+    other.step(_FRAMES[0], _alone(1))
+    other.step(_FRAMES[2], Given.of(found[2].masks))
+    np.testing.assert_array_equal(again.masks, other.step(_FRAMES[3]).masks)
