@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from helpers.shapes import rectangle
-from videoseg_r1.errors import InvalidDocument, InvalidPrompt
+from videoseg_r1.errors import Cancelled, InvalidDocument, InvalidPrompt
 from videoseg_r1.masks import read_mask
 from videoseg_r1.output.reload import load_masks, read_run
 from videoseg_r1.output.trace import Trace
@@ -99,6 +100,20 @@ def test_objects_of_several_frames_are_carried_in_one_run() -> None:
     result = segmenter().propagate(FRAMES, {0: {1: LEFT}, 5: {2: RIGHT}}, on_progress=tell)
     assert told == [(done, 6) for done in range(1, 7)]
     assert len(result.tracks) == 2
+
+
+def test_a_listener_that_cancels_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+
+    def cancel(stage: str, done: int, total: int) -> None:
+        if stage == "propagate" and done == 2:
+            assert threading.active_count() == before + 1
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled) as raised:
+        segmenter().propagate(FRAMES, {0: {1: LEFT}}, on_progress=cancel)
+    assert raised.value.__traceback__ is not None
+    assert threading.active_count() == before
 
 
 def test_stacks_and_cues_are_numbered_in_their_order() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from videoseg_r1.errors import InvalidPrompt
 from videoseg_r1.stages.propagation.cuts import with_cuts
+from videoseg_r1.stages.propagation.frame_memo import FrameMemo, SharesFrames
 from videoseg_r1.stages.propagation.meeting import Meeting
 from videoseg_r1.stages.propagation.recognition import Describe, Recogniser, Search
 from videoseg_r1.stages.propagation.watch import Watch
@@ -71,7 +72,7 @@ class BothWays:
     ahead on a thread of their own.
 
     Args:
-        new_stepper: makes a stepper that has seen nothing.
+        new_stepper: makes a stepper that has seen nothing; one that `SharesFrames` gets the memo of the run.
         notes: returns what its model gave up so far.
         describe: by what an object is known again behind a cut; None for a stepper that cannot find one.
     """
@@ -101,10 +102,11 @@ class BothWays:
         given = _checked(seeds, frames)
         _ = frames.num_frames  # which frames are damaged is known once all were decoded
         first, last = min(given), max(given)
+        memo = FrameMemo(range(first, last + 1) if last > 0 else range(0))
         told: set[int] = set()
         start = given[last]
         with closing(Meeting(given, (frames.info.width, frames.info.height))) as meeting:
-            for tracked in self._walk(frames, given, "forwards"):
+            for tracked in self._walk(frames, given, "forwards", memo):
                 if tracked.index < last:
                     meeting.wait(tracked)
                     continue
@@ -112,16 +114,18 @@ class BothWays:
                     start = Given(tracked.masks, given[last].which)
                 told |= {event.frame_index for event in tracked.events if event.kind == "cut"}
                 yield tracked
-            for tracked in self._walk(frames, {**given, last: start}, "backwards") if last > 0 else ():
+            for tracked in self._walk(frames, {**given, last: start}, "backwards", memo) if last > 0 else ():
                 if tracked.index < last:
                     joined = meeting.join(tracked) if tracked.index >= first else tracked
                     events = tuple(event for event in joined.events if event.kind != "cut" or event.frame_index not in told)
                     yield replace(joined, events=events)
 
-    def _walk(self, frames: Video, seeds: Seeds, direction: Direction) -> Iterator[TrackedFrame]:
+    def _walk(self, frames: Video, seeds: Seeds, direction: Direction, memo: FrameMemo) -> Iterator[TrackedFrame]:
         """Yield every frame from the first given one on, seen in this direction, that one included."""
         source = frames.frames(0, max(seeds) + 1, reverse=True) if direction == "backwards" else frames.frames(min(seeds))
         stepper, watch, recogniser = self._new_stepper(), Watch(direction), Recogniser(self._describe)
+        if isinstance(stepper, SharesFrames):
+            stepper.share(memo)
         damaged = frozenset(frames.info.damaged_frames) - seeds.keys()
         nothing = np.zeros(len(next(iter(seeds.values())).which), np.bool_)
         carried: Tracked | None = None
@@ -135,6 +139,7 @@ class BothWays:
                 which = nothing if given is None else given.which
                 if cut is not None:
                     recogniser.begin_scene()
+                memo.turn_to(frame.index)
                 tracked = carried = stepper.step(frame.rgb, given, recogniser.search(frame.rgb))
                 recogniser.learn(frame.rgb, tracked.masks, tracked.confidence, given=which)
                 events = watch.observe(frame.index, tracked.masks, tracked.confidence, given=which, after_cut=cut is not None)

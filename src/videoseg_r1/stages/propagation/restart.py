@@ -27,8 +27,9 @@ class RestartFrames:
 
     def keep(self, rgb: RgbImage, masks: BoolMask, given: Given | None) -> None:
         """Add a frame (H, W, 3) with its masks (N, H, W) and what was given of it; of earlier frames only the first stays."""
-        seen = masks.any((1, 2)) if given is None else given.which | masks.any((1, 2))
-        self._known = self._known | seen if self._kept else seen
+        before = self._known if self._kept else np.zeros(len(masks), np.bool_)
+        new = before if given is None else given.which
+        self._known = np.asarray(before | new | masks.any((1, 2)), np.bool_)
         self._kept = [*self._kept[:1], (rgb, Given(masks, self._known))]
 
     def __iter__(self) -> Iterator[tuple[RgbImage, Given]]:
