@@ -76,6 +76,30 @@ def test_an_object_that_is_hidden_for_a_while_is_found_again():
     assert after > 0.6
 
 
+def test_an_object_that_was_given_as_absent_is_found_when_it_is_back():
+    frames, gold = _two_discs(6)
+    ground = frames[0][(~gold[0].any(0)) & (np.arange(_SIZE[0]) > 80)[:, None]]
+    for t in (2, 3):
+        frames[t][gold[t, 0]] = ground[: gold[t, 0].sum()]
+    tracker, absent = Tracker(CPU), Given(np.zeros_like(gold[2]), np.array([True, False]))
+    given = {0: Given.of(gold[0]), 2: absent}
+    found = [tracker.step(frame, given.get(t)).masks for t, frame in enumerate(frames)]
+    assert not found[2][0].any()
+    assert region_similarity(found[5][0], gold[5][0]) > 0.6
+    assert np.mean([region_similarity(found[t][1], gold[t][1]) for t in range(6)]) > 0.8
+
+
+def test_an_object_that_comes_late_is_followed_from_there_and_to_there():
+    frames, gold = _two_discs(5)
+    seeds = {0: np.array([True, False]), 3: np.array([False, True])}
+    given = {t: Given(gold[t] & which[:, None, None], which) for t, which in seeds.items()}
+    with open_video(frames) as video:
+        found = {one.index: one.masks for one in lite_propagator(CPU).run(video, given)}
+    assert sorted(found) == list(range(len(frames)))
+    assert _mean_j(found, gold) > 0.8
+    assert not any((masks.sum(0) > 1).any() for masks in found.values())
+
+
 def test_a_correction_on_the_way_is_taken_over():
     frames, gold = _two_discs(6)
     with open_video(frames) as video:
