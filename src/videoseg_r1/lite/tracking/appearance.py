@@ -1,11 +1,11 @@
-"""The appearance of the objects, fitted while the video runs: one logistic regression per object on frozen features.
+"""The appearance of all objects and of the background: one multinomial logistic regression, fitted while the video runs.
 
-The window read follows an object that moves a little. This model recognises the object wherever it is, so it follows fast and deforming
-objects and finds them again after they were hidden. Each fit is a few Newton steps from the last weights. Not here: the features
-(`tracker`).
+The window read follows an object that moves a little. This model recognises the objects wherever they are, tells them from each other as
+well as from the background, and finds them again after they were hidden. Its cost hardly grows with their number: all classes share the
+features and the preconditioner of every Newton step. Not here: the features (`features`).
 
 Source: the idea of a target model fitted at run time is that of FRTM (Robinson et al. 2020); theirs is a small convolutional
-network, this is a convex problem with a closed Newton step.
+network, this is a convex problem. Newton steps by conjugate gradients: Nocedal and Wright 2006, section 7.1.
 """
 
 from __future__ import annotations
@@ -15,68 +15,111 @@ from dataclasses import dataclass
 import torch
 
 _FIRST_STEPS = 8
+_NEVER = -1e4
+"""Log odds of an object that is not known yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AppearanceSample:
-    """One frame to fit to: float32 features (P, C) of its cells, and which part of each cell each object covers, (P, N) in 0..1.
+    """One frame to fit to.
 
-    `known`, bool (N,) on the CPU: the frame says nothing about an object that was not known yet.
+    Attributes:
+        features: (P, C) float32, of its cells.
+        cover: (P, 1 + N), which part of each cell the background and each object cover; rows sum to 1.
+        known: bool (N,); about an object that was not known yet the frame says nothing: it may be in the background.
+        size: (N,) float32, how much there is to be seen of each object, in pixels of the frame.
     """
 
     features: torch.Tensor
     cover: torch.Tensor
     known: torch.Tensor
+    size: torch.Tensor
 
 
 class AppearanceModel:
-    """Scores of N objects per cell, on the device of the features it is given.
+    """Log probabilities of the background and N objects per cell, on the device of the features it is given.
 
     Args:
         regularisation: weight of the squared norm.
         steps: Newton steps per fit; the first fit takes more.
+        directions: conjugate directions per Newton step.
     """
 
-    def __init__(self, regularisation: float, steps: int) -> None:
+    def __init__(self, regularisation: float, steps: int = 1, directions: int = 8) -> None:
         self._regularisation = regularisation
         self._steps = steps
+        self._directions = directions
         self._weights: torch.Tensor | None = None
+        self._open = torch.zeros(0)
 
-    def scores(self, features: torch.Tensor) -> torch.Tensor:
-        """Return log odds (P, N) for the features (P, C) of a frame.
+    def log_probabilities(self, features: torch.Tensor) -> torch.Tensor:
+        """Return log probabilities (P, 1 + N) for the features (P, C) of a frame, very low for objects that are not known.
 
         Raises: RuntimeError: nothing was fitted yet.
         """
         if self._weights is None:
-            raise RuntimeError("fit() comes before scores()")
-        return features @ self._weights
+            raise RuntimeError("fit() comes before log_probabilities()")
+        return torch.log_softmax(features @ self._weights + self._open, 1)
 
     def fit(self, samples: list[AppearanceSample], shares: list[float]) -> None:
-        """Fit the model to frames, each with its share of the loss; in each frame object and surroundings count the same."""
+        """Fit the model to frames, each with its share of the loss.
+
+        The background and every known object count the same. Of a frame that shows less of an object than the given frames, that object
+        counts less there: what is nearly hidden is easily mistaken.
+        """
         features = torch.cat([sample.features for sample in samples])
         cover = torch.cat([sample.cover for sample in samples])
-        known = [sample.known.to(sample.cover.device) for sample in samples]
-        weight = torch.cat([_balance(sample.cover) * there * share for sample, there, share in zip(samples, known, shares, strict=True)])
+        known = torch.stack([sample.known for sample in samples]).any(0)
+        self._open = torch.where(torch.cat([torch.ones_like(known[:1]), known]), 0.0, _NEVER).to(features)
+        weight = torch.cat([_weights(sample, row) for sample, row in zip(samples, _class_shares(samples, shares), strict=True)])[:, None]
+        unsure = torch.cat([(~sample.known).to(features)[None].expand(len(sample.cover), -1) for sample in samples]) * known.to(features)
         steps = self._steps
         if self._weights is None:
             self._weights, steps = features.new_zeros(features.shape[1], cover.shape[1]), _FIRST_STEPS
-        ridge = self._regularisation * torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
-        for column in range(cover.shape[1]):
-            self._weights[:, column] = _newton(features, cover[:, column], weight[:, column], self._weights[:, column], ridge, steps)
+        eye = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
+        factor = torch.linalg.cholesky((features * weight).T @ features / 4 + self._regularisation * eye)
+        for _ in range(steps):
+            self._weights = self._weights + self._newton_step(features, cover, weight, unsure, factor)
+
+    def _newton_step(
+        self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, unsure: torch.Tensor, factor: torch.Tensor
+    ) -> torch.Tensor:
+        """Return a step (C, 1 + N) towards the minimum, by conjugate directions with the bound of the curvature as preconditioner."""
+        assert self._weights is not None
+        p = torch.softmax(x @ self._weights + self._open, 1)
+        if bool(unsure.any()):
+            y = _share_background(p, y, unsure)
+        residual = -(x.T @ (weight * (p - y)) + self._regularisation * self._weights)
+        step = torch.zeros_like(residual)
+        conditioned = torch.cholesky_solve(residual, factor)
+        direction, length = conditioned, (residual * conditioned).sum()
+        for _ in range(self._directions):
+            along = x @ direction
+            curved = x.T @ (weight * p * (along - (p * along).sum(1, keepdim=True))) + self._regularisation * direction
+            pace = length / (direction * curved).sum().clamp_min(1e-20)
+            step, residual = step + pace * direction, residual - pace * curved
+            conditioned = torch.cholesky_solve(residual, factor)
+            before, length = length, (residual * conditioned).sum()
+            direction = conditioned + length / before.clamp_min(1e-20) * direction
+        return step
 
 
-def _balance(cover: torch.Tensor) -> torch.Tensor:
-    inside, outside = cover.sum(0).clamp_min(1e-3), (1 - cover).sum(0).clamp_min(1e-3)
-    return 0.5 * (cover / inside + (1 - cover) / outside)
+def _share_background(p: torch.Tensor, y: torch.Tensor, unsure: torch.Tensor) -> torch.Tensor:
+    """Return the cover (P, 1 + N) with the background's part shared with the objects that were not known there, as likely as they are."""
+    may_be = p * torch.cat([torch.ones_like(unsure[:, :1]), unsure], 1)
+    background = y[:, :1] * may_be / may_be.sum(1, keepdim=True).clamp_min(1e-9)
+    return background + torch.cat([torch.zeros_like(y[:, :1]), y[:, 1:]], 1)
 
 
-def _newton(
-    x: torch.Tensor, y: torch.Tensor, sample_weight: torch.Tensor, w: torch.Tensor, ridge: torch.Tensor, steps: int
-) -> torch.Tensor:
-    """Return the weights after some Newton steps of the weighted, ridge-regularised logistic loss."""
-    for _ in range(steps):
-        p = torch.sigmoid(x @ w)
-        gradient = x.T @ (sample_weight * (p - y)) + ridge @ w
-        curvature = (x * (sample_weight * p * (1 - p))[:, None]).T @ x + ridge
-        w = w - torch.linalg.solve(curvature, gradient)
-    return w
+def _class_shares(samples: list[AppearanceSample], shares: list[float]) -> torch.Tensor:
+    """Return the share (frames, 1 + N) of each frame in the loss of each class; every class that is seen has one half."""
+    size = torch.stack([sample.size for sample in samples])
+    counts = torch.stack([sample.known for sample in samples]).to(size) * (size / size.max(0).values.clamp_min(1)).clamp(max=1)
+    each = torch.cat([torch.ones_like(counts[:, :1]), counts], 1) * torch.tensor(shares, dtype=size.dtype, device=size.device)[:, None]
+    return 0.5 * each / each.sum(0).clamp_min(1e-9)
+
+
+def _weights(sample: AppearanceSample, shares: torch.Tensor) -> torch.Tensor:
+    """Return the weight (P,) of each cell: the share of a class is spread over all that it covers."""
+    cover = sample.cover
+    return (cover / cover.sum(0).clamp_min(1e-3) * shares.to(cover)).sum(1)

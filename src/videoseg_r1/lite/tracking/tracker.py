@@ -1,14 +1,16 @@
-"""The stepper of `lite` propagation: one frame at a time, several objects at once, bounded memory, no training beforehand.
+"""The stepper of `lite` propagation: one frame at a time, all objects at once, bounded memory, no training beforehand.
 
-Each frame is worked on in a crop around the objects. For every cell of the crop, two sources of evidence give log odds: a window read of
-the stored frames (which object was near here a moment ago?) and an appearance model fitted on the fly (which object does this look like?).
-The saliency prior adds log odds for every pixel (does this stand out?), as far as it can be trusted. The log odds are added up.
-Departures from XMem: the features are frozen ImageNet features and the values are the masks themselves, so nothing is trained.
+Each frame is worked on in a crop around the objects. Three sources say how likely each cell is to belong to the background and to each
+object: a window read of the stored frames (what was near here a moment ago?), an appearance model fitted on the fly (what does this look
+like?), and nearness (where can each object be, after what moved?). Their log probabilities are added up: one decision over all objects.
+What was decided is then sharpened at the outline (`outline`) and checked for objects that were mistaken for each other (`identity`).
+Departures from XMem: the features are frozen ImageNet features and the values are the masks themselves, so nothing is trained on video.
 Not here: the direction of time, reading frames, fusing several runs (`stages.propagation.both_ways`).
 """
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -17,13 +19,16 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from videoseg_r1.lite.perception.backbone import load_backbone, prepare
+from videoseg_r1.lite.perception.backbone import load_backbone
 from videoseg_r1.lite.tracking.appearance import AppearanceModel, AppearanceSample
-from videoseg_r1.lite.tracking.crop import Crop, crop_around, still_fits
-from videoseg_r1.lite.tracking.saliency_prior import SaliencyPrior
+from videoseg_r1.lite.tracking.crop import Crop, bounds, crop_around, still_fits
+from videoseg_r1.lite.tracking.features import FeatureSpace, FrameFeatures, describe_frame
+from videoseg_r1.lite.tracking.identity import Exchange, Identity
+from videoseg_r1.lite.tracking.nearness import Nearness
 from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.stages.propagation.both_ways import Tracked
 from videoseg_r1.stages.propagation.calibration import Calibration, expected_iou, given_confidence
+from videoseg_r1.stages.propagation.frame_memo import FrameMemo
 from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, Given, RgbImage
 from videoseg_r1.xmem.store import MemoryStore
@@ -43,45 +48,51 @@ class TrackerConfig:
         margin: border around the objects, as a fraction of their box.
         min_margin: the border is at least this wide.
         reach: how far the window read looks.
+        num_keys: dimensions in which cells are compared.
         top_k: cells mixed per read.
         temperature: of the softmax over them.
         max_recent: frames remembered besides those with given masks.
+        num_looks: dimensions of the appearance model.
         first_share: share of the frames with given masks in the loss of the appearance model.
         decay: factor by which each older frame counts less in that loss.
-        regularisation, newton_steps: of the appearance model.
-        max_read_odds, max_appearance_odds, max_saliency_odds: the log odds of each source of evidence are clamped to these.
-        saliency_every: frames from one run of the saliency network to the next.
-        least_agreement: IoU of saliency and masks from which the saliency prior is trusted.
+        regularisation: of the appearance model.
+        max_read_odds, max_appearance_odds: the log odds of each source of evidence are limited to these.
+        nearness_reach: pixels of the working picture in which the log odds of nearness fall by one.
+        max_nearness_odds, max_background_odds: what they fall at most, for an object and for the background.
+        search_every: frames from one look at the whole frame to the next, while an object is not seen.
     """
 
     max_pixels: int = 180_000
-    max_zoom: float = 1.5
+    max_zoom: float = 4.0
     margin: float = 0.6
     min_margin: float = 48.0
     reach: float = 48.0
+    num_keys: int = 64
     top_k: int = 10
     temperature: float = 0.07
     max_recent: int = 6
+    num_looks: int = 160
     first_share: float = 0.4
     decay: float = 0.85
     regularisation: float = 3e-3
-    newton_steps: int = 1
     max_read_odds: float = 4.0
     max_appearance_odds: float = 6.0
-    max_saliency_odds: float = 4.0
-    saliency_every: int = 3
-    least_agreement: float = 0.5
+    nearness_reach: float = 8.0
+    max_nearness_odds: float = 4.0
+    max_background_odds: float = 0.5
+    search_every: int = 4
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Stored:
     """One remembered frame, of which scene. `windows` is cut for the crop in use and cut anew when the crop moves."""
 
     scene: int
     crop: Crop
-    features: torch.Tensor
+    keys: torch.Tensor
     cover: torch.Tensor
     sample: AppearanceSample
+    lasting: AppearanceSample | None
     windows: WindowKeys | None = None
 
 
@@ -95,15 +106,27 @@ class Tracker:
     """
 
     def __init__(self, device: torch.device, config: TrackerConfig | None = None) -> None:
-        self.config = config or TrackerConfig()
+        self.config = config = config or TrackerConfig()
+        self._device = device
         self._backbone = load_backbone(device)
-        self._memory: MemoryStore[_Stored] = MemoryStore(self.config.max_recent)
-        self._appearance = AppearanceModel(self.config.regularisation, self.config.newton_steps)
-        self._saliency = SaliencyPrior(device, self.config.max_saliency_odds, self.config.least_agreement, self.config.saliency_every)
+        self._memo = FrameMemo(range(0))
+        self._space: FeatureSpace | None = None
+        self._memory: MemoryStore[_Stored] = MemoryStore(config.max_recent)
+        self._appearance = AppearanceModel(config.regularisation)
+        self._nearness = Nearness(config.nearness_reach, config.max_nearness_odds, config.max_background_odds)
+        self._identity = Identity(config.regularisation)
         self._crop: Crop | None = None
         self._last: BoolMask | None = None
         self._known = np.zeros(0, np.bool_)
         self._scene = 0
+        self._steps = 0
+        # the model is fitted on the other core while the next frame is described
+        self._fitter = ThreadPoolExecutor(1, "lite-appearance")
+        self._fitting: Future[None] | None = None
+
+    def share(self, memo: FrameMemo) -> None:
+        """Take the features that the other run computed, where they are of the right part of the frame."""
+        self._memo = memo
 
     @torch.inference_mode()
     def step(self, rgb: RgbImage, given: Given | None = None, search: Search | None = None) -> Tracked:
@@ -115,6 +138,34 @@ class Tracker:
             search: behind a cut, the objects to look for: in the whole frame, by their appearance alone.
         Raises: ValueError: nothing was given for the first frame, or the number of objects changed.
         """
+        known, given = self._start(given)
+        self._steps += 1
+        is_carried = given is None or bool((self._known & ~given.which).any())
+        if search is not None and search.is_first:
+            self._scene += 1
+            self._nearness.forget()
+        frame = self._describe(rgb, np.zeros_like(known) if is_carried and search is not None else known)
+        if self._space is None:
+            masks = np.stack([frame.crop.cut_mask(mask) for mask in known])
+            self._space = FeatureSpace(frame, masks, self.config.num_keys, self.config.num_looks)
+        keys, looks = self._space.keys(frame), self._space.looks(frame)
+        tracked, cover = Tracked(known, given_confidence(known)), None
+        if is_carried:
+            probability = self._decide(frame, keys, looks, None if search is None else search.sought)
+            tracked = _masks(probability, frame.crop, rgb.shape[:2], search).corrected(given)
+            if given is None and search is None:
+                cover = F.interpolate(probability[None, 1:], frame.crop.grid, mode="area")[0]
+        if given is not None:
+            self._known |= given.which
+        if cover is None:
+            cover = frame.crop.to_grid(tracked.masks).to(keys.device)
+        self._remember(frame, keys, looks, cover, tracked.masks, is_given=given is not None)
+        self._nearness.keep(frame.picture, frame.crop, tracked.masks)
+        self._last = tracked.masks
+        return tracked
+
+    def _start(self, given: Given | None) -> tuple[BoolMask, Given | None]:
+        """Return the masks that are known before this frame is looked at, and what is given of it."""
         if self._last is None:
             if given is None:
                 raise ValueError("the first frame needs masks")
@@ -123,132 +174,179 @@ class Tracker:
             self._last, self._known = np.zeros_like(given.masks), np.zeros_like(given.which)
         if given is not None and len(given.which) != len(self._last):
             raise ValueError("the number of objects cannot change")
-        known = self._last if given is None else given.over(self._last)
-        is_carried = given is None or bool((self._known & ~given.which).any())
-        if search is not None and search.is_first:
-            self._scene += 1
-            self._saliency.forget_picture()
-        crop = self._choose_crop(np.zeros_like(known) if is_carried and search is not None else known)
-        picture = crop.cut(rgb)
-        features, appearance = self._describe(picture)
-        saliency = self._saliency.look(picture, crop)
-        probability: torch.Tensor | None = None
-        tracked = Tracked(known, given_confidence(known))
-        if is_carried:
-            odds = self._odds(features, appearance, crop, None if search is None else search.sought)
-            fine = F.interpolate(odds[None], picture.shape[:2], mode="bilinear", align_corners=False)[0]
-            probability = torch.sigmoid(fine + self._saliency.odds(saliency).to(fine.device))
-            tracked = _decide(probability, crop, rgb.shape[:2], search).corrected(given)
-        if given is not None:
-            self._known |= given.which
-        if probability is not None and given is None and search is None:
-            cover = F.interpolate(probability[None], crop.grid, mode="area")[0]
-        else:
-            cover = crop.to_grid(tracked.masks).to(features.device)
-        self._saliency.compare(saliency, crop.cut_mask(np.logical_or.reduce(tracked.masks)))
-        # neighbouring cells look nearly the same: of a frame without given masks, the appearance model takes every third
-        every = 1 if given is not None else 3
-        sample = AppearanceSample(appearance[::every], cover.flatten(1).T[::every].contiguous(), torch.from_numpy(self._known.copy()))
-        self._remember(_Stored(self._scene, crop, features, cover, sample), anchor=given is not None)
-        self._last = tracked.masks
-        return tracked
+        return self._last if given is None else given.over(self._last), given
 
-    def _choose_crop(self, masks: BoolMask) -> Crop:
+    # ---- what there is to be seen ----
+
+    def _describe(self, rgb: RgbImage, masks: BoolMask) -> FrameFeatures:
+        """Return the features of the part of a frame in which the objects are looked for."""
+        wanted = self._with_lost(rgb, masks)
         config = self.config
-        wanted = crop_around(masks, config.max_pixels, config.margin, config.min_margin, config.max_zoom)
-        if self._crop is None or not still_fits(self._crop, masks, wanted, 0.7 * config.reach):
-            self._crop = wanted
+        crop = crop_around(wanted, config.max_pixels, config.margin, config.min_margin, config.max_zoom)
+        known = self._memo.recall(lambda: self._described(rgb, wanted, crop), lambda frame: frame.num_bytes)
+        frame = known if still_fits(known.crop, wanted, crop, 0.7 * config.reach) else self._described(rgb, wanted, crop)
+        if frame.crop != self._crop:
+            self._crop = frame.crop
             for stored in self._memory:
                 stored.windows = None
-        return self._crop
+        return frame
 
-    def _describe(self, picture: RgbImage) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the features that are matched, (C, rows, columns), and those the appearance model sees, (P, C')."""
-        height, width = picture.shape[:2]
-        maps = self._backbone.features(prepare(picture, (width, height), self._backbone.device), num_stages=5)
-        rows, columns = maps[2].shape[-2:]
+    def _described(self, rgb: RgbImage, masks: BoolMask, wanted: Crop) -> FrameFeatures:
+        keeps = self._crop is not None and still_fits(self._crop, masks, wanted, 0.7 * self.config.reach)
+        return describe_frame(rgb, self._crop if keeps and self._crop is not None else wanted, self._backbone)
 
-        def at_grid(x: torch.Tensor) -> torch.Tensor:
-            return F.normalize(F.interpolate(x, (rows, columns), mode="bilinear", align_corners=False), dim=1)[0]
+    def _with_lost(self, rgb: RgbImage, masks: BoolMask) -> BoolMask:
+        """Return the masks, with boxes where objects that are not seen may have come back: now and then the whole frame is looked at."""
+        lost = self._known & ~masks.any((1, 2))
+        if not lost.any() or not masks.any() or self._space is None or self._steps % self.config.search_every:
+            return masks
+        whole = crop_around(np.zeros_like(masks), self.config.max_pixels // 2, 0, 0, 1)
+        looks = self._space.looks(describe_frame(rgb, whole, self._backbone))
+        likely = self._likely_looks(looks, whole)[1:].exp()
+        best = (likely.max(0).values > 0.5).cpu().numpy() & ~(whole.to_grid(masks).max(0).values > 0).numpy()
+        owner = likely.argmax(0).cpu().numpy()
+        found = masks.copy()
+        for number in np.flatnonzero(lost):
+            box = bounds(_largest(best & (owner == number))[None])
+            if box is not None:
+                down, across = whole.cells_per_pixel
+                x1, y1, x2, y2 = round(box[0] / across), round(box[1] / down), round(box[2] / across), round(box[3] / down)
+                found[number, y1:y2, x1:x2] = True
+        return found
 
-        fine, coarse = F.normalize(maps[2], dim=1)[0], at_grid(maps[4])
-        # the finer map tells neighbours apart, the coarser one recognises objects: it counts twice
-        # (docs/algorithm.md, "Propagation of lite")
-        matched = F.normalize(torch.cat([0.5 * fine, coarse]), dim=0)
-        texture = F.normalize(F.avg_pool2d(maps[1], 2), dim=1)[0]
-        colour = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255 - 0.5
-        colour_and_bias = torch.cat([torch.from_numpy(colour).permute(2, 0, 1), torch.ones(1, rows, columns)]).to(fine.device)
-        appearance = torch.cat([texture, fine, at_grid(maps[3]), coarse, colour_and_bias])
-        return matched, appearance.flatten(1).T.contiguous()
+    # ---- the decision ----
 
-    def _odds(self, features: torch.Tensor, appearance: torch.Tensor, crop: Crop, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
-        """Return the log odds (N, rows, columns) of window read and appearance; for objects that are sought, of appearance alone."""
-        limit = self.config.max_appearance_odds
-        odds = self._appearance.scores(appearance).T.reshape(-1, *crop.grid).clamp(-limit, limit)
-        odds[torch.from_numpy(~self._known).to(odds.device)] = -limit
-        if sought is None:
-            return self._read(features, crop) + odds
-        seen = torch.from_numpy(~sought).to(odds.device)
-        if bool(seen.any()):
-            odds[seen] += self._read(features, crop)[seen]
-        return odds
+    def _decide(self, frame: FrameFeatures, keys: torch.Tensor, looks: torch.Tensor, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
+        """Return the probabilities (1 + N, height, width) of the background and each object, for each pixel of the working picture."""
+        crop = frame.crop
+        evidence = self._likely_looks(looks, crop) + self._read(keys, crop, sought)
+        size = frame.picture.shape[:2]
+        evidence = F.interpolate(evidence[None], size, mode="bilinear", align_corners=False)[0]
+        near = self._nearness.log_odds(frame.picture, crop)
+        if near is not None:
+            evidence += F.interpolate(near[None].to(evidence), size, mode="bilinear", align_corners=False)[0]
+        probability = torch.softmax(evidence, 0)
+        if sought is not None or len(self._known) < 2:
+            return probability
+        assert self._space is not None
+        cover = F.interpolate(probability[None, 1:], crop.grid, mode="area")[0].cpu().numpy()
+        exchange = self._identity.check(self._space.lasting(frame), cover, float(np.prod(crop.cells_per_pixel)))
+        return probability if exchange is None else self._exchanged(probability, exchange)
 
-    def _read(self, features: torch.Tensor, crop: Crop) -> torch.Tensor:
-        """Return the log odds (N, rows, columns) of the window read: of the frames of this scene, for elsewhere a place means nothing.
+    def _likely_looks(self, looks: torch.Tensor, crop: Crop) -> torch.Tensor:
+        """Return the log probabilities (1 + N, rows, columns) of the appearance model."""
+        if self._fitting is not None:
+            self._fitting.result()
+        likely = self._appearance.log_probabilities(looks).T.reshape(-1, *crop.grid)
+        return self._limited(likely.exp(), self.config.max_appearance_odds)
 
-        An object is read from the frames in which it was known; where there are none the odds are 0.
+    def _limited(self, probability: torch.Tensor, most: float) -> torch.Tensor:
+        """Return log probabilities that differ by at most about `most`; those of objects that are not known stay very low."""
+        least = float(np.exp(-most))
+        likely = torch.log((probability + least) / (1 + len(probability) * least))
+        likely[1:][torch.from_numpy(~self._known).to(likely.device)] = -1e4
+        return likely
+
+    def _read(self, keys: torch.Tensor, crop: Crop, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
+        """Return the log probabilities (1 + N, rows, columns) of the window read.
+
+        Only frames of this scene are read, for elsewhere a place means nothing, and only those in which every object was known that is
+        known now. For objects that are sought they are as for the background.
         """
         vertical, horizontal = crop.cells_per_pixel
         radius = max(1, round(self.config.reach * vertical)), max(1, round(self.config.reach * horizontal))
-        memory: list[tuple[_Stored, WindowKeys]] = []
+        known = torch.from_numpy(self._known)
+        memory: list[WindowKeys] = []
         for stored in self._memory:
-            if stored.scene != self._scene:
+            if stored.scene != self._scene or bool((known & ~stored.sample.known.cpu()).any()):
                 continue
             if stored.windows is None:
                 stored.windows = _windows(stored, crop, radius)
-            memory.append((stored, stored.windows))
-        odds, limit = features.new_zeros(len(self._known), *crop.grid), self.config.max_read_odds
-        knowing: dict[tuple[int, ...], list[int]] = {}
-        for number in np.flatnonzero(self._known).tolist():
-            frames = tuple(at for at, (stored, _) in enumerate(memory) if bool(stored.sample.known[number]))
-            knowing.setdefault(frames, []).append(number)
-        for frames, numbers in knowing.items():
-            if frames:
-                windows = [memory[at][1] for at in frames]
-                cover = read(features, windows, radius, self.config.top_k, self.config.temperature)[numbers]
-                odds[numbers] = torch.logit(cover.clamp(1e-4, 1 - 1e-4)).clamp(-limit, limit)
-        return odds
+            memory.append(stored.windows)
+        if not memory:
+            return keys.new_zeros(1 + len(self._known), *crop.grid)
+        cover = read(keys, memory, radius, self.config.top_k, self.config.temperature)
+        cover = torch.cat([(1 - cover.sum(0, keepdim=True)).clamp_min(0), cover])
+        likely = self._limited(cover, self.config.max_read_odds)
+        if sought is not None:
+            likely[1:][torch.from_numpy(sought).to(likely.device)] = likely[0]
+        return likely
 
-    def _remember(self, stored: _Stored, *, anchor: bool) -> None:
-        if not anchor and not bool((stored.cover > 0.5).any()):
+    def _exchanged(self, probability: torch.Tensor, exchange: Exchange) -> torch.Tensor:
+        """Return the probabilities after an exchange; what was remembered since the given frames is forgotten, for it mistook them."""
+        for stored in self._memory.recent:
+            self._memory.remove(stored)
+        self._nearness.forget()
+        rows, columns = exchange.labels.shape
+        labels = cv2.resize(exchange.labels.astype(np.float32), (columns * 8, rows * 8), interpolation=cv2.INTER_NEAREST)
+        labels = torch.from_numpy(labels.astype(np.int64)).to(probability.device)
+        certain = F.one_hot(labels.clamp_min(0), len(probability)).permute(2, 0, 1).to(probability)
+        changes = (labels >= 0) & (probability.argmax(0) > 0)
+        return torch.where(changes, certain, probability)
+
+    # ---- the memory ----
+
+    def _remember(
+        self, frame: FrameFeatures, keys: torch.Tensor, looks: torch.Tensor, cover: torch.Tensor, masks: BoolMask, *, is_given: bool
+    ) -> None:
+        if not is_given and not bool((cover > 0.5).any()):
             return  # a frame that shows no object adds nothing, and would push out a frame that does
-        self._memory.add(stored, anchor=anchor)
+        # neighbouring cells look nearly the same: of a frame without given masks, the appearance model takes every third
+        every = 1 if is_given else 3
+        whole = torch.cat([(1 - cover.sum(0, keepdim=True)).clamp_min(0), cover]).flatten(1).T
+        size = torch.from_numpy(masks.sum((1, 2)).astype(np.float32)).to(cover.device)
+        known = torch.from_numpy(self._known.copy()).to(cover.device)
+        sample = AppearanceSample(looks[::every], whole[::every].contiguous(), known, size)
+        assert self._space is not None
+        lasting = None
+        if is_given and len(masks) > 1:
+            lasting = AppearanceSample(self._space.lasting(frame), whole, known, size)
+        self._memory.add(_Stored(self._scene, frame.crop, keys, cover, sample, lasting), anchor=is_given)
         anchors, recent = self._memory.anchors, self._memory.recent
+        if lasting is not None:
+            given = [stored.lasting for stored in anchors if stored.lasting is not None]
+            self._identity.learn(given, np.max([sample.size.cpu().numpy() for sample in given], 0))
         first_share = self.config.first_share if recent else 1.0
         decay = np.array([self.config.decay ** (len(recent) - 1 - age) for age in range(len(recent))])
         shares = [first_share / len(anchors)] * len(anchors) + list((1 - first_share) * decay / max(decay.sum(), 1e-9))
-        self._appearance.fit([entry.sample for entry in (*anchors, *recent)], shares)
+        self._fitting = self._fitter.submit(self._fit, [stored.sample for stored in (*anchors, *recent)], shares)
+
+    def _fit(self, samples: list[AppearanceSample], shares: list[float]) -> None:
+        with torch.inference_mode():
+            self._appearance.fit(samples, shares)
 
 
-def _decide(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...], search: Search | None) -> Tracked:
-    """Turn probabilities (N, height, width) of the picture into masks of the frame: a pixel goes to the likeliest object above one half.
+def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the largest connected part of a mask (rows, columns) that has more than one cell, or nothing."""
+    count, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    return numbers == sizes.argmax() + 1 if count > 1 and sizes.max() > 1 else np.zeros_like(mask)
+
+
+def _masks(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...], search: Search | None) -> Tracked:
+    """Turn probabilities (1 + N, height, width) of the picture into masks of the frame: each pixel goes to what is likeliest there.
 
     With a search, only what is verified stays.
     """
-    on_frame = crop.paste(probability.cpu().numpy(), (frame_shape[0], frame_shape[1]))
-    best = on_frame.argmax(0)
-    masks = np.stack([(best == index) & (plane > 0.5) for index, plane in enumerate(on_frame)])
+    planes = probability.cpu().numpy()
+    size = (crop.x2 - crop.x1, crop.y2 - crop.y1)
+    best = np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in planes]).argmax(0)
+    masks = np.zeros((len(planes) - 1, *frame_shape), np.bool_)
+    masks[:, crop.y1 : crop.y2, crop.x1 : crop.x2] = best[None] == np.arange(1, len(planes))[:, None, None]
+    # the confidence is that of the working picture: the same shares of fewer pixels
     if search is not None:
-        kept = search.verify(masks)
-        on_frame[masks & ~kept] = 0
-        masks = kept
-    return Tracked(masks, tuple(CALIBRATION(iou) for iou in expected_iou(on_frame, masks)))
+        masks = search.verify(masks)
+        small = np.stack([crop.cut_mask(mask) for mask in masks])
+    else:
+        small = planes.argmax(0)[None] == np.arange(1, len(planes))[:, None, None]
+    confidence = tuple(CALIBRATION(iou) if mask.any() else 0.0 for iou, mask in zip(expected_iou(planes[1:], small), masks, strict=True))
+    return Tracked(masks, confidence)
 
 
 def _windows(stored: _Stored, crop: Crop, radius: tuple[int, int]) -> WindowKeys:
     if stored.crop == crop:
-        return cut_windows(stored.features, stored.cover, torch.ones(crop.grid, dtype=torch.bool, device=stored.cover.device), radius)
-    planes = torch.cat([stored.features, stored.cover, torch.ones_like(stored.cover[:1])])
+        return cut_windows(stored.keys, stored.cover, torch.ones(crop.grid, dtype=torch.bool, device=stored.cover.device), radius)
+    planes = torch.cat([stored.keys, stored.cover, torch.ones_like(stored.cover[:1])])
     planes = crop.resample(planes, stored.crop)
-    channels = len(stored.features)
+    channels = len(stored.keys)
     return cut_windows(F.normalize(planes[:channels], dim=0), planes[channels:-1], planes[-1] > 0.5, radius)

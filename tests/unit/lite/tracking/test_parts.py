@@ -54,21 +54,68 @@ def test_window_read_is_finite_when_nothing_is_similar():
     assert torch.isfinite(read(query, memory, (1, 1), 200, 1e-4)).all()
 
 
-def test_appearance_model_separates_what_is_separable_and_keeps_objects_apart():
+def _three_kinds(num=300):
+    """Features of three kinds of cells, and how the background and two objects cover them."""
     generator = torch.Generator().manual_seed(0)
     centres = torch.tensor([[2.0, 0.0], [0.0, 2.0], [-2.0, -2.0]])
-    kind = torch.arange(300) % 3
-    features = torch.cat([centres[kind] + 0.3 * torch.randn(300, 2, generator=generator), torch.ones(300, 1)], 1)
-    cover = torch.stack([(kind == 0).float(), (kind == 1).float()], 1)
-    model = AppearanceModel(regularisation=1e-3, steps=1)
-    model.fit([AppearanceSample(features[:150], cover[:150], torch.ones(2, dtype=torch.bool))], [1.0])
-    guess = model.scores(features[150:]) > 0
-    assert (guess == cover[150:].bool()).float().mean() > 0.98
+    kind = torch.arange(num) % 3
+    features = torch.cat([centres[kind] + 0.3 * torch.randn(num, 2, generator=generator), torch.ones(num, 1)], 1)
+    return features, F.one_hot(kind, 3).float()
+
+
+def _sample(features, cover, known=(True, True), size=(100.0, 100.0)):
+    return AppearanceSample(features, cover, torch.tensor(known), torch.tensor(size))
+
+
+def test_appearance_model_tells_the_objects_from_the_background_and_from_each_other():
+    features, cover = _three_kinds()
+    model = AppearanceModel(regularisation=1e-3)
+    model.fit([_sample(features[:150], cover[:150])], [1.0])
+    likely = model.log_probabilities(features[150:])
+    assert (likely.argmax(1) == cover[150:].argmax(1)).float().mean() > 0.98
+    torch.testing.assert_close(likely.exp().sum(1), torch.ones(150))
+
+
+def test_appearance_model_comes_to_the_minimum_of_its_loss():
+    features, cover = _three_kinds(60)
+    model = AppearanceModel(regularisation=1e-2, steps=20)
+    for _ in range(3):
+        model.fit([_sample(features, cover)], [1.0])
+    weights = torch.zeros(3, 3, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights], max_iter=200, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+
+    def loss():
+        optimiser.zero_grad()
+        each = -(torch.log_softmax(features @ weights, 1) * cover).sum(1)
+        value = sum((each * cover[:, k]).sum() / cover[:, k].sum() / 2 for k in range(3)) + 0.5e-2 * weights.square().sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    torch.testing.assert_close(model.log_probabilities(features), torch.log_softmax(features @ weights.detach(), 1), atol=1e-3, rtol=0)
+
+
+def test_a_frame_before_an_object_was_known_does_not_speak_against_it():
+    features, cover = _three_kinds()
+    unseen = torch.stack([cover[:, 0] + cover[:, 2], cover[:, 1], torch.zeros(300)], 1)
+    early = _sample(features[:150], unseen[:150], known=(True, False), size=(100.0, 0.0))
+    late = _sample(features[150:180], cover[150:180])
+    model = AppearanceModel(regularisation=1e-3)
+    model.fit([early, late], [0.9, 0.1])
+    assert (model.log_probabilities(features[180:]).argmax(1) == cover[180:].argmax(1)).float().mean() > 0.95
+
+
+def test_an_object_that_is_not_known_is_nowhere():
+    features, cover = _three_kinds()
+    only_one = torch.stack([cover[:, 0] + cover[:, 2], cover[:, 1], torch.zeros(300)], 1)
+    model = AppearanceModel(regularisation=1e-3)
+    model.fit([_sample(features, only_one, known=(True, False), size=(100.0, 0.0))], [1.0])
+    assert float(model.log_probabilities(features)[:, 2].max()) < -100
 
 
 def test_appearance_model_needs_examples_first():
     with pytest.raises(RuntimeError, match="fit"):
-        AppearanceModel(1e-3, 1).scores(torch.ones(1, 2))
+        AppearanceModel(1e-3).log_probabilities(torch.ones(1, 2))
 
 
 def test_crop_is_a_multiple_of_the_stride_and_holds_the_object():
