@@ -20,10 +20,8 @@ from helpers.drawn_things import DrawnClip, Floats, Thing, skin_of
 from videoseg_r1.types import Size
 
 SIZE: Size = (854, 480)
-_GONE = 14
-"""Frame from which a thing that leaves is absent."""
-_BACK = 24
-"""Frames from its return to the end."""
+_PRESENT = 38
+"""Frames in which a thing that leaves is to be seen, unless a clip is made shorter; 14 of 38 before it leaves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +55,14 @@ class Stage:
         return radius + np.minimum(folded, 2 * room - folded)
 
 
-def drawn(kind: str, seed: int, size: Size = SIZE) -> DrawnClip:
-    """Return the clip of a kind, a key of `KINDS`, with a seed and a size (width, height)."""
-    num_frames, draw = KINDS[kind]
+def drawn(kind: str, seed: int, size: Size = SIZE, num_frames: int | None = None) -> DrawnClip:
+    """Return the clip of a kind, a key of `KINDS`, with a seed and a size (width, height).
+
+    With fewer frames than is usual for its kind, 24 at least, things that meet or leave begin nearer to each other or to the border.
+    """
+    usual, draw = KINDS[kind]
     number = zlib.crc32(kind.encode())
-    things = draw(Stage(np.random.default_rng([number, seed]), size, num_frames, seed))
+    things = draw(Stage(np.random.default_rng([number, seed]), size, num_frames or usual, seed))
     return DrawnClip(f"{kind}-{seed}", size, tuple(things), number + seed)
 
 
@@ -111,21 +112,25 @@ def _away(stage: Stage, num_absent: int) -> list[Thing]:
     """A thing is absent for some frames and comes back at another height, beside one that stayed: past the border if the seed is even,
     from behind a bar if it is odd."""
     rng, unit, (width, height) = stage.rng, stage.unit, stage.size
-    radius, speed, hue = rng.uniform(38, 46) * unit, 10 * unit, rng.random()
+    num_present = stage.num_frames - num_absent
+    gone = num_present * 14 // 38
+    back = gone + num_absent
+    radius, speed, hue = rng.uniform(38, 46) * unit, 140 * unit / gone, rng.random()
     stays = np.array([0.72 * width, 0.68 * height])
-    before, since = np.arange(_GONE)[::-1] + 0.5, np.arange(_BACK) + 0.5
+    before, since = np.arange(gone)[::-1] + 0.5, np.arange(num_present - gone) + 0.5
     absent = np.zeros(num_absent)
     if stage.seed % 2:
-        left, right = 0.3 * width, 0.3 * width + 2.6 * radius
+        left = np.rint(0.3 * width) - 0.5  # the edge of a pixel, whose middle is a whole number
+        right = left + np.rint(2.6 * radius)
         x = np.concatenate([left + radius - speed * before, absent + (left + right) / 2, right - radius + speed * since])
         x = np.minimum(x, stays[0] - 2.3 * radius)
         bar = _bar(stage, np.array([(left + right) / 2, height / 2]), height, (right - left) / 2)
         front = [bar]
     else:
-        x = np.concatenate([speed * before - radius, absent - 3 * radius, width + radius - speed * since])
-        x[_GONE + num_absent :] = np.maximum(x[_GONE + num_absent :], stays[0] + 2.3 * radius)
+        x = np.concatenate([speed * before - radius - 0.5, absent - 3 * radius, width - 0.5 + radius - speed * since])
+        x[back:] = np.maximum(x[back:], stays[0] + 2.3 * radius)
         front = []
-    y = np.where(np.arange(stage.num_frames) < _GONE + num_absent, 0.3 * height, stays[1])
+    y = np.where(np.arange(stage.num_frames) < back, 0.3 * height, stays[1])
     leaver = stage.disc(np.stack([x, y], 1), radius, hue)
     stayer = stage.disc(stage.line(stays, np.zeros(2)), radius, (hue + rng.uniform(0.25, 0.5)) % 1)
     return [stayer, leaver, *front]
@@ -217,7 +222,7 @@ KINDS: dict[str, tuple[int, Callable[[Stage], list[Thing]]]] = {
     "colour": (48, _colour),
     "size": (48, _size),
     "twins": (48, _twins),
-    **{f"away-{count}": (_GONE + count + _BACK, partial(_away, num_absent=count)) for count in (5, 30, 100)},
+    **{f"away-{count}": (_PRESENT + count, partial(_away, num_absent=count)) for count in (5, 30, 100)},
     "ten": (48, partial(_wandering, num_things=10)),
     "small-12": (40, partial(_small, pixels=12)),
     "small-20": (40, partial(_small, pixels=20)),

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from helpers.drawn_things import DrawnClip, Floats, Thing
 from videoseg_r1.stages.protocols import Propagator
-from videoseg_r1.types import BoolMask, TrackEvent
+from videoseg_r1.types import BoolMask, TrackedFrame, TrackEvent
 from videoseg_r1.video import open_video
 
 _Flags = npt.NDArray[np.bool_]
@@ -52,7 +52,7 @@ class Followed:
         seen: (T, N) bool, what there is to be seen.
         masked: (T, N) bool, which objects have a mask.
         events: what the propagator told, in the order of frames.
-        seconds: for all frames, drawing them not included.
+        seconds: that the masks took.
     """
 
     clip: DrawnClip
@@ -99,18 +99,22 @@ class Encounter:
 
 def follow(clip: DrawnClip, propagator: Propagator) -> Followed:
     """Return what becomes of the objects of a clip of which the true masks of the first frame are given."""
-    num = len(clip.objects)
-    iou, seen, masked = np.zeros((len(clip), num, num)), np.zeros((len(clip), num), bool), np.zeros((len(clip), num), bool)
-    events, seconds = list[TrackEvent](), 0.0
     with open_video(clip) as video:
         assert video.num_frames == len(clip)  # which draws them all
+        return judged(clip, propagator.run(video, {0: clip.masks(0)}))
+
+
+def judged(clip: DrawnClip, tracked: Iterator[TrackedFrame]) -> Followed:
+    """Return what became of the objects of a clip, by the masks of each of its frames, in any order."""
+    num = len(clip.objects)
+    iou, seen, masked = np.zeros((len(clip), num, num)), np.zeros((len(clip), num), bool), np.zeros((len(clip), num), bool)
+    events, seconds, start = list[TrackEvent](), 0.0, time.perf_counter()
+    for one in tracked:
+        seconds += time.perf_counter() - start
+        truth = clip.masks(one.index)
+        iou[one.index], seen[one.index], masked[one.index] = _ious(one.masks, truth), truth.any((1, 2)), one.masks.any((1, 2))
+        events += one.events
         start = time.perf_counter()
-        for one in propagator.run(video, {0: clip.masks(0)}):
-            seconds += time.perf_counter() - start
-            truth = clip.masks(one.index)
-            iou[one.index], seen[one.index], masked[one.index] = _ious(one.masks, truth), truth.any((1, 2)), one.masks.any((1, 2))
-            events += one.events
-            start = time.perf_counter()
     return Followed(clip, iou, seen, masked, tuple(sorted(events, key=lambda event: event.frame_index)), seconds)
 
 
@@ -119,7 +123,7 @@ def encounters(followed: Followed) -> list[Encounter]:
     pairs = itertools.combinations(range(len(followed.clip.objects)), 2)
     found = [one for pair in pairs for one in _crossings(followed.clip, pair)]
     found += [one for k in range(len(followed.clip.objects)) for one in _returns(followed, k)]
-    return [one for one in found if all(len(_judged(followed, one, k)) >= _SWITCHED for k in one.things)]
+    return [one for one in found if all(len(_tried_in(followed, one, k)) >= _SWITCHED for k in one.things)]
 
 
 def is_switched(followed: Followed, encounter: Encounter) -> bool:
@@ -128,7 +132,7 @@ def is_switched(followed: Followed, encounter: Encounter) -> bool:
         rivals = [other for other in range(followed.seen.shape[1]) if other != k]
         if encounter.kind == "crossing":
             rivals = [other for other in encounter.things if other != k]
-        frames = _judged(followed, encounter, k)
+        frames = _tried_in(followed, encounter, k)
         wrong = followed.iou[frames][:, k, rivals].max(1, initial=0.0) > followed.iou[frames, k, k]
         if any(value and last - first >= _SWITCHED for first, last, value in _runs(wrong)):
             return True
@@ -166,7 +170,7 @@ def _returns(followed: Followed, k: int) -> Iterator[Encounter]:
             yield Encounter("return", (k,), alike, end, stop)
 
 
-def _judged(followed: Followed, encounter: Encounter, k: int) -> npt.NDArray[np.intp]:
+def _tried_in(followed: Followed, encounter: Encounter, k: int) -> npt.NDArray[np.intp]:
     return encounter.end + np.flatnonzero(followed.seen[encounter.end : encounter.stop, k])[:_JUDGED]
 
 
