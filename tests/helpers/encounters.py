@@ -41,12 +41,12 @@ class Stage:
     def disc(self, centers: Floats, radius: float | Floats, hue: float, lobes: int = 0, wave: float = 0.0) -> Thing:
         """Return a disc of a hue, with a pattern of its own, that turns slowly; `radius` is in pixels, one or one per frame."""
         radii = np.broadcast_to(np.asarray(radius, np.float64), self.num_frames)
-        turns = self.rng.uniform(0, 2 * np.pi) + self.rng.uniform(-0.03, 0.03) * np.arange(self.num_frames)
+        turns = self.rng.uniform(0, 2 * np.pi) + self.rng.uniform(-0.03, 0.03) * np.arange(self.num_frames, dtype=np.float64)
         return Thing(skin_of(self.rng, hue, 0.6, 0.7), centers, radii, turns, hue, lobes=lobes, wave=wave)
 
     def line(self, start: Floats, velocity: Floats) -> Floats:
         """Return (T, 2) places of a thing that moves evenly, in pixels."""
-        return start + velocity * np.arange(self.num_frames)[:, None]
+        return start + velocity * np.arange(self.num_frames, dtype=np.float64)[:, None]
 
     def inside(self, path: Floats, radius: float) -> Floats:
         """Return a path (T, 2) that is thrown back where a disc of that radius would leave the picture."""
@@ -89,7 +89,7 @@ def _crossing(stage: Stage, radii: tuple[float, float], hues: tuple[float, float
             (path >= radius + 2).all() and (path <= np.array(stage.size) - radius - 2).all()
             for path, radius in zip(paths, reach, strict=True)
         )
-        if seen and min(apart[0], apart[-1]) > 1.2 * reach.sum() and apart.min() < 0.8 * reach.sum():
+        if seen and min(apart[3], apart[-5]) > reach.sum() and apart.min() < 0.8 * reach.sum():
             return [stage.disc(paths[k], float(reach[k]), hues[k]) for k in rng.permutation(2)]
 
 

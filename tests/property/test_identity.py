@@ -37,9 +37,9 @@ def test_what_is_followed_truly_is_never_switched_lost_or_false(kind, seed):
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.sampled_from(_CROSSINGS), _SEEDS)
-def test_two_that_cross_cross_once_and_are_switched_where_they_change_names(kind, seed):
-    clip = drawn(kind, seed, _SIZE)
+@given(st.sampled_from(_CROSSINGS), _SEEDS, st.sampled_from([None, 24]))
+def test_two_that_cross_cross_once_and_are_switched_where_they_change_names(kind, seed, num_frames):
+    clip = drawn(kind, seed, _SIZE, num_frames)
     (crossing,) = (one for one in encounters(told(clip)) if one.kind == "crossing")
     assert crossing.alike == (kind == "twins")
     end = crossing.end
