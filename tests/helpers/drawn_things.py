@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
@@ -88,7 +88,7 @@ class DrawnClip:
 
     name: str
     size: Size
-    things: tuple[Thing, ...]
+    things: tuple[Thing, ...] = field(repr=False)
     seed: int
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
     clip = drawn("twins", seed=3)
     clip.frame(12), clip.masks(12)
 
-The same kind, seed and size give the same pixels. Lengths are those of a picture of 480 rows and shrink with it, except where a kind says
+The same kind, seed and size give the same pixels. Lengths are those of a picture of 854 x 480 and shrink with it, except where a kind says
 pixels. Not here: how a thing is drawn (`drawn_things`), whether it was followed (`identity`).
 """
 
@@ -35,8 +35,8 @@ class Stage:
 
     @property
     def unit(self) -> float:
-        """Pixels per pixel of a picture of 480 rows."""
-        return self.size[1] / 480
+        """Pixels per pixel of a picture of 853 x 480, of which as much as possible fits into this one."""
+        return min(self.size[0] * 9 / 16, self.size[1]) / 480
 
     def disc(self, centers: Floats, radius: float | Floats, hue: float, lobes: int = 0, wave: float = 0.0) -> Thing:
         """Return a disc of a hue, with a pattern of its own, that turns slowly; `radius` is in pixels, one or one per frame."""

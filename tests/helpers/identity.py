@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -56,9 +56,9 @@ class Followed:
     """
 
     clip: DrawnClip
-    iou: Floats
-    seen: _Flags
-    masked: _Flags
+    iou: Floats = field(repr=False)
+    seen: _Flags = field(repr=False)
+    masked: _Flags = field(repr=False)
     events: tuple[TrackEvent, ...]
     seconds: float
 
