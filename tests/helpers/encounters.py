@@ -131,7 +131,7 @@ def _away(stage: Stage, num_absent: int) -> list[Thing]:
         x[back:] = np.maximum(x[back:], stays[0] + 2.3 * radius)
         front = []
     y = np.where(np.arange(stage.num_frames) < back, 0.3 * height, stays[1])
-    leaver = stage.disc(np.stack([x, y], 1), radius, hue)
+    leaver = stage.disc(np.stack([x, y], 1).astype(np.float64), radius, hue)
     stayer = stage.disc(stage.line(stays, np.zeros(2)), radius, (hue + rng.uniform(0.25, 0.5)) % 1)
     return [stayer, leaver, *front]
 
