@@ -331,7 +331,7 @@ def test_predictions_are_kept_as_a_whole_or_not_at_all(
 
     def interrupted(*args: Any, **kwargs: Any) -> object:
         result = real(*args, **kwargs)
-        monkeypatch.setattr(type(result), "mask", raise_interrupt)
+        monkeypatch.setattr(type(result), "label_map", raise_interrupt)
         return result
 
     def raise_interrupt(_: object, index: int) -> object:

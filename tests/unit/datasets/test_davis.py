@@ -1,4 +1,4 @@
-"""Loading a DAVIS-2016 folder drawn here, and the real one where it is."""
+"""Loading folders of DAVIS-2016 and DAVIS-2017 drawn here, and the real ones where they are."""
 
 from __future__ import annotations
 
