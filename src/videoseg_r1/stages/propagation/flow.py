@@ -1,12 +1,10 @@
 """The plain optical-flow baseline of stage 3b: masks warped from one frame to the next.
 
 Flow cannot find anything again: behind a cut an object is absent until the next given frame. Not here: the order in which frames are
-visited (`both_ways`).
+visited (`both_ways`), how motion is estimated (`motion`).
 """
 
 from __future__ import annotations
-
-from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -14,15 +12,10 @@ import numpy.typing as npt
 
 from videoseg_r1.stages.propagation.both_ways import BothWays, Tracked
 from videoseg_r1.stages.propagation.calibration import given_confidence
+from videoseg_r1.stages.propagation.motion import GreyImage, MotionEstimator, MotionField, grey, moved
 from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, RgbImage
 
-_Grey: TypeAlias = npt.NDArray[np.uint8]
-_Map: TypeAlias = npt.NDArray[np.float32]
-
-
-_LEAST_SIDE = 16
-"""DIS works at half the size or less, on patches of 8 pixels; below this OpenCV 5 raises, or reads past its buffers."""
 _BORDER = 4
 """Pixels on each side of an outline in which it is judged."""
 _SPREAD_LOSS = 1.4
@@ -42,38 +35,29 @@ class FlowStepper:
     """
 
     def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._gray: _Grey | None = None
-        self._soft: _Map | None = None
+        self._motion = MotionEstimator()
+        self._gray: GreyImage | None = None
+        self._soft: npt.NDArray[np.float32] | None = None
         self._loss = np.zeros(0)
 
     def step(self, rgb: RgbImage, masks: BoolMask | None = None, search: Search | None = None) -> Tracked:
         """Follow the masks into the next frame. Raises: ValueError: the first frame came without masks."""
-        gray, before = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), self._gray
+        gray, before = grey(rgb), self._gray
         self._gray = gray
         if masks is not None:
             self._soft, self._loss = masks.astype(np.float32), np.zeros(len(masks))
             return Tracked(masks, given_confidence(masks))
         if before is None or self._soft is None:
             raise ValueError("the first frame needs masks")
-        height, width = gray.shape
-        pictures = _at_least(gray), _at_least(before)
-        flow = self._flow.calc(*pictures, None)  # type: ignore[call-overload]  # None asks for a new array
-        motion = np.asarray(flow, np.float32)[:height, :width]
-        soft = np.stack([_warped(one, motion) for one in self._soft])
+        motion = self._motion.since(before, gray)
+        soft = np.stack([moved(one, motion) for one in self._soft])
         if search is not None:
             soft[search.sought] = 0
         self._soft, found = soft, soft > 0.5
-        change = np.asarray(np.abs(_warped(before.astype(np.float32), motion) - gray) / 255, np.float32)
+        change = np.asarray(np.abs(moved(before.astype(np.float32), motion) - gray) / 255, np.float32)
         self._loss += [_loss(mask, motion, change) if mask.any() else 0.0 for mask in found]
         sure = np.exp(-self._loss) * found.any((1, 2))
         return Tracked(found, tuple(sure.tolist()))
-
-
-def _at_least(gray: _Grey) -> _Grey:
-    """Return the picture (H, W) with its last row and column repeated, so that no side is shorter than DIS can take."""
-    down, across = (max(0, _LEAST_SIDE - side) for side in gray.shape)
-    return np.asarray(cv2.copyMakeBorder(gray, 0, down, 0, across, cv2.BORDER_REPLICATE), np.uint8) if down or across else gray
 
 
 def flow_propagator() -> BothWays:
@@ -81,14 +65,7 @@ def flow_propagator() -> BothWays:
     return BothWays(FlowStepper)
 
 
-def _warped(picture: _Map, motion: _Map) -> _Map:
-    """Return a picture (H, W) of the frame before, moved along the flow (H, W, 2), which says where each pixel was."""
-    height, width = picture.shape
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return np.asarray(cv2.remap(picture, x + motion[..., 0], y + motion[..., 1], cv2.INTER_LINEAR), np.float32)
-
-
-def _loss(mask: BoolMask, motion: _Map, change: _Map) -> float:
+def _loss(mask: BoolMask, motion: MotionField, change: npt.NDArray[np.float32]) -> float:
     """Return the loss of one step: an outline whose parts moved apart is torn, and one that does not look as before is of something else.
 
     Of the measures that were compared (consistency of forward and backward flow, change of grey, speed, age, softness, and this one) the
