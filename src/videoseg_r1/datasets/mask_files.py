@@ -53,11 +53,11 @@ def read_png_mask(path: Path, size: tuple[int, int], label: int | None = None) -
 def read_png_masks(path: Path, size: tuple[int, int], labels: Sequence[int | None]) -> BoolMask:
     """Return several masks of a file, (N, H, W) bool in the order of `labels`; arguments and errors as for `read_png_mask`."""
     indices, palette = _read(path, size)
-    masks = np.empty((len(labels), *indices.shape), np.bool_)
-    for mask, label in zip(masks, labels, strict=True):
+    masks: BoolMask = np.empty((len(labels), *indices.shape), np.bool_)
+    for place, label in enumerate(labels):
         if not palette and label not in (None, 1):
             raise InvalidDocument("a grey mask file holds one object only", where=str(path), why=f"object {label} was asked for")
-        mask[:] = indices != 0 if label is None else indices == label
+        masks[place] = indices != 0 if label is None else indices == label
     return masks
 
 

@@ -142,7 +142,7 @@ def from_label_maps(root: str | Path, samples: Sequence[Sample]) -> Predictor:
     check_predictions(root, samples, by_expression=False)
 
     def follow(sample: Sample, _: object) -> _Followed:
-        numbers = tuple(_numbers(sample.clip.object_ids).values())
+        numbers = list(_numbers(sample.clip.object_ids).values())
         paths = {index: root / sample.video_id / f"{name}.png" for index, name in enumerate(sample.frame_names)}
 
         def labels(index: int) -> LabelMap:
@@ -164,8 +164,9 @@ def evaluate_given(samples: Sequence[Sample], predict: Predictor, *, on_row: Cal
         same.setdefault(sample.truth_key, []).append(sample)
 
     def tell(row: Row) -> None:
-        for sample in same[row.sample.truth_key] if on_row else ():
-            on_row(replace(row, sample=sample))
+        if on_row is not None:
+            for sample in same[row.sample.truth_key]:
+                on_row(replace(row, sample=sample))
 
     scored = evaluate([alike[0] for alike in same.values()], predict, on_row=tell, **options)
     rows = {row.sample.truth_key: row for row in scored.rows}

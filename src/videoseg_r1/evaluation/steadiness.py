@@ -73,7 +73,7 @@ def changes(frames: Iterable[RgbImage], masks: Callable[[int], BoolMask]) -> npt
             expected = (moved(mask.astype(np.float32), field) > 0.5 for mask in before[1])
             rows.append([1 - region_similarity(one & seen, mask & seen) for one, mask in zip(expected, now[1], strict=True)])
         before = now
-    return np.asarray(rows, np.float64).reshape(len(rows), -1)
+    return np.asarray(rows, np.float64).reshape(len(rows), 0 if before is None else len(before[1]))
 
 
 def _of_clip(samples: Sequence[Sample], predict: Predictor) -> list[Steadiness | None]:
@@ -81,7 +81,7 @@ def _of_clip(samples: Sequence[Sample], predict: Predictor) -> list[Steadiness |
     num, size = len(samples), samples[0].size
     spools = [_kept(predict(sample).masks, size) for sample in samples]
     scored = [frozenset(sample.scored_frames) for sample in samples]
-    shown: list[BoolMask] = []
+    shown: list[list[bool]] = []
 
     def both(index: int) -> BoolMask:
         """Return the predicted masks of all samples, then the true ones."""
@@ -90,7 +90,7 @@ def _of_clip(samples: Sequence[Sample], predict: Predictor) -> list[Steadiness |
             masks[k] = spools[k].masks(index)[0]
             if index in scored[k]:
                 masks[num + k] = sample.mask(index)
-        shown.append(masks.any((1, 2)))
+        shown.append([bool(mask.any()) for mask in masks])
         return masks
 
     with samples[0].open() as video:

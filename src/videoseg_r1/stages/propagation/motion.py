@@ -47,6 +47,8 @@ def moved(picture: npt.NDArray[np.float32], motion: MotionField) -> npt.NDArray[
 
 
 def _at_least(gray: GreyImage) -> GreyImage:
-    """Return the picture (H, W) with its last row and column repeated, so that no side is shorter than DIS can take."""
+    """Return the picture (H, W), contiguous, with its last row and column repeated, so that no side is shorter than DIS can take."""
     down, across = (max(0, _LEAST_SIDE - side) for side in gray.shape)
-    return np.asarray(cv2.copyMakeBorder(gray, 0, down, 0, across, cv2.BORDER_REPLICATE), np.uint8) if down or across else gray
+    if down or across:
+        return np.asarray(cv2.copyMakeBorder(gray, 0, down, 0, across, cv2.BORDER_REPLICATE), np.uint8)
+    return np.ascontiguousarray(gray)
