@@ -20,6 +20,7 @@ from videoseg_r1.errors import InputError, InvalidDocument
 from videoseg_r1.evaluation import by_given_mask, evaluate, evaluate_given, from_label_maps, given_samples
 from videoseg_r1.evaluation.given import SinceFirst, first_targets
 from videoseg_r1.evaluation.report import OBJECT
+from videoseg_r1.evaluation.run import Selection, run_evaluation
 from videoseg_r1.masks import VOID, davis_palette, label_map, write_label_png
 from videoseg_r1.metrics import jf
 from videoseg_r1.types import BoolMask
@@ -293,3 +294,30 @@ def test_folders_of_expressions_are_refused_where_masks_are_given(samples: list[
     (tmp_path / "preds" / "fox" / "0").mkdir(parents=True)
     with pytest.raises(InvalidDocument, match="label maps of all objects are scored"):
         from_label_maps(tmp_path / "preds", samples)
+
+
+# ---- the real clips ----
+
+
+def test_real_things_are_followed_at_once_and_scored_one_by_one_and_together(shared_data: Path, tmp_path: Path) -> None:
+    """By optical flow, on the smallest of the clips: the true figures are J&F 0.263 over seven expressions."""
+    selection = Selection(dataset="davis17", root=shared_data / "multi_dev", given_mask=True, videos=("dogs-jump",))
+    report, _ = run_evaluation(selection, lambda *_: None, keep=tmp_path / "kept", preset="lite", propagator="flow")
+    whole = report.to_dict()
+    assert whole["J&F"] == pytest.approx(0.263, abs=0.02)
+    assert (whole["num_expressions"], whole["objects"]["num"], whole["missing"]) == (7, 3, 0)
+    j = {row.sample.expression.object_ids: row.j for row in report.rows}
+    assert set(j) == {("1",), ("2",), ("3",), ("1", "2")}
+    again, _ = run_evaluation(selection, lambda *_: None, preds=tmp_path / "kept")
+    assert [row.scores for row in again.rows] == [row.scores for row in report.rows]
+
+
+def test_a_whole_evaluation_of_given_masks_follows_several_things(root: Path) -> None:
+    selection = Selection(dataset="davis17", root=root, given_mask=True)
+    progress: list[tuple[str, int, int]] = []
+    report, control = run_evaluation(selection, lambda *step: progress.append(step), preset="lite", propagator="flow")
+    assert control is None
+    assert [row.sample.kind for row in report.expressions] == ["referring", "motion", "several", "reasoning", "referring"]
+    assert len(report.objects) == 4
+    assert min(row.j or 0 for row in report.rows) > 0.6
+    assert progress[-1] == ("evaluate", 9, 9)
