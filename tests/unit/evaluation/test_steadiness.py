@@ -58,10 +58,13 @@ class Drawn(TrueMasks):
         return np.repeat(self._masks[index][None], len(object_ids), axis=0)
 
 
-def sample_of(step: int, start: int = 0, name: str = "ant", expression: str = "0") -> Sample:
+def sample_of(step: int, start: int = 0, name: str = "ant", expression: str = "0", hidden: int = 0) -> Sample:
+    """Return a sample whose target is hidden in its last so many frames."""
+    masks = squares(step)
+    masks[LENGTH - hidden :] = False
     asked = Expression(expression, "it", ("1",))
     names = tuple(map(str, range(LENGTH)))
-    clip = Clip("drawn", "all", name, names, partial(open_video, panned(step)), (asked,), Drawn(squares(step), start))
+    clip = Clip("drawn", "all", name, names, partial(open_video, panned(step)), (asked,), Drawn(masks, start))
     return Sample(clip, asked, (name,))
 
 
@@ -112,6 +115,9 @@ def test_only_pairs_of_scored_frames_with_something_in_both_count() -> None:
     assert lost is not None
     assert (lost.num_pairs, lost.predicted, lost.true) == (1, 1.0, 0.0)
     assert steadiness([sample_of(0)], lambda _: Prediction(())) == [None]
+    (hidden,) = steadiness([sample_of(0, hidden=3)], lambda _: Prediction(enumerate(squares(0))))
+    assert hidden is not None
+    assert (hidden.num_pairs, hidden.predicted, hidden.true) == (2, 0.0, 0.5)
 
 
 def test_samples_of_other_clips_do_not_mix() -> None:
