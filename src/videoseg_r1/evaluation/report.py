@@ -115,7 +115,7 @@ class Report:
 
     def scores(self, kind: str | None = None) -> dict[str, float | None]:
         """Return J, F and J&F over the expressions with a target, of one kind or of all; None where there are none."""
-        return scores_of([row for row in self.expressions if kind in (None, row.sample.kind)])
+        return _scores_of([row for row in self.expressions if kind in (None, row.sample.kind)])
 
     def to_dict(self, control: Report | None = None) -> dict[str, object]:
         """Return the report as plain data for JSON.
@@ -134,8 +134,8 @@ class Report:
             "decay": {"J": _mean([j for j, _ in decays]), "F": _mean([f for _, f in decays])},
             "least": _least(present),
             "kinds": self._kinds(),
-            "clips": {name: scores_of([r for r in present if r.sample.video_id == name]) for name in _names(present)},
-            "small": scores_of(small) | {"num": len(small)},
+            "clips": {name: _scores_of([r for r in present if r.sample.video_id == name]) for name in _names(present)},
+            "small": _scores_of(small) | {"num": len(small)},
             "absent": {"num": len(absent), "abstained": sum(row.abstained for row in absent)},
             "seconds_per_frame": self.seconds_per_frame,
             "missing": sum(row.missing for row in self.expressions),
@@ -145,7 +145,7 @@ class Report:
         }
         if self.objects:
             rows = self.objects
-            plain["objects"] = scores_of(rows) | {"num": len(rows), "least": _least(rows), "samples": [row.to_dict() for row in rows]}
+            plain["objects"] = _scores_of(rows) | {"num": len(rows), "least": _least(rows), "samples": [row.to_dict() for row in rows]}
         if control is not None:
             plain["control"] = control.scores() | {"kinds": control._kinds()}
             plain["gap"] = _difference(self.scores(), control.scores())
@@ -156,7 +156,7 @@ class Report:
         return {kind: self.scores(kind) for kind in kinds}
 
 
-def scores_of(rows: Sequence[Row]) -> dict[str, float | None]:
+def _scores_of(rows: Sequence[Row]) -> dict[str, float | None]:
     """Return J, F and J&F over the rows that have a target, each of the same weight; None where there are none."""
     j, f = (_mean([value for row in rows if (value := getattr(row, name)) is not None]) for name in ("j", "f"))
     return {"J": j, "F": f, "J&F": None if j is None or f is None else (j + f) / 2}
