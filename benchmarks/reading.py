@@ -18,7 +18,7 @@ import numpy as np
 
 from videoseg_r1.ablations.clips import cases_of
 from videoseg_r1.datasets.controls import mosaic
-from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.davis import load_davis16
 from videoseg_r1.datasets.sample import samples_of
 from videoseg_r1.training.exam import answers
 from videoseg_r1.training.network import load_learner

@@ -1,4 +1,4 @@
-"""How well predicted masks agree with true ones: J, F, gIoU, cIoU and R, exactly as defined in docs/metrics.md.
+"""How well predicted masks agree with true ones: J, F and their decay, gIoU, cIoU and R, exactly as defined in docs/metrics.md.
 
 J and F work on masks packed to 64 pixels per word and cropped to their content, so that a comparison costs a few dozen
 passes over some kilobytes; the results equal those of the plain definition, without approximation. A true mask that is compared
@@ -11,7 +11,7 @@ and expressions (see `evaluation`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple, TypeAlias
 
@@ -72,6 +72,22 @@ def compare(pred: PackedMask, gold: PackedMask) -> Score:
     """Return (J, F) of two packed masks. Raises ShapeMismatch when their shapes or tolerances differ."""
     j = _region(pred, gold)
     return Score(j, 1.0 if j == 1.0 else _contour(pred, gold))
+
+
+def decay(values: Sequence[float]) -> float:
+    """Return how much a score falls over a clip: its mean over the first quarter of the frames, less that over the last one.
+
+    Args:
+        values: the score of each scored frame, in order; quarters share the frame between them.
+    Returns: in -1..1 for scores in 0..1; 0.0 for a single frame.
+    Raises: InputError: no values.
+    Source: Perazzi et al. 2016, performance decay; the bounds of the quarters are those of the official code of DAVIS-2017.
+    """
+    if not values:
+        raise InputError("no scores to compare", where="decay", fix="give the score of at least one frame")
+    bounds = [math.floor((len(values) - 1) * part / 4 + 0.5) for part in range(5)]
+    first, last = values[: bounds[1] + 1], values[bounds[3] :]
+    return sum(first) / len(first) - sum(last) / len(last)
 
 
 def giou_ciou(pairs: Iterable[tuple[MaskLike, MaskLike]]) -> tuple[float, float]:

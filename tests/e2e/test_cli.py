@@ -273,7 +273,8 @@ def test_eval_of_given_masks(benchmark_root: Path, capsys: pytest.CaptureFixture
     assert report["J"] > 0.8
     assert report["J&F"] == pytest.approx((report["J"] + report["F"]) / 2)
     assert (report["num_expressions"], report["absent"], report["missing"]) == (3, {"num": 0, "abstained": 0}, 0)
-    assert report["kinds"] == {"given-mask": {key: report[key] for key in ("J", "F", "J&F")}}
+    assert report["kinds"] == {"referring": {key: report[key] for key in ("J", "F", "J&F")}}
+    assert {key: report["objects"][key] for key in ("J", "num")} == {"J": report["J"], "num": 3}
     assert report["seconds_per_frame"] > 0
     assert {"preset": "lite", "propagator": "flow", "given_mask": True, "dataset": "davis16"}.items() <= report["settings"].items()
     assert "control" not in report
@@ -330,13 +331,15 @@ def test_eval_prints_a_table_for_people(benchmark_root: Path, capsys: pytest.Cap
     assert code == 0, err
     assert out.split()[:3] == ["J", "F", "J&F"]
     assert "1 expressions with a target" in out
-    assert err.splitlines() == ["evaluate 100 %"]
+    assert "single objects" in out
+    assert "least J&F" in out
+    assert err.splitlines()[-1] == "evaluate 100 %"
 
 
 def test_eval_fails_in_part_when_a_clip_does(benchmark_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = ("eval", "davis16", "--root", benchmark_root, "--given-mask")
     call_json(capsys, *common, "--propagator", "flow", "--save-preds", tmp_path / "preds")
-    damaged = next((tmp_path / "preds" / "moon").rglob("00003.png"))
+    damaged = tmp_path / "preds" / "moon" / "00003.png"
     damaged.write_bytes(damaged.read_bytes()[:-20])
     code, out, _ = call(capsys, *common, "--from-preds", tmp_path / "preds", "--json")
     report = json.loads(out)

@@ -104,7 +104,7 @@ CASES: dict[str, tuple[Sequence[str], int, str]] = {
     "a folder that is no run": (("export", "no_frames", "--to", "matte", "-o", "out"), 3, "SourceNotFound"),
     "no such trace": (("replay", "none.json", "good.mp4", *OUT), 3, "SourceNotFound"),
     "a broken trace": (("replay", "bad.json", "good.mp4", *OUT), 3, "InvalidDocument"),
-    "no such benchmark": (("eval", "davis17", "--root", "."), 2, "UnknownName"),
+    "no such benchmark": (("eval", "davis18", "--root", "."), 2, "UnknownName"),
     "a folder that is no benchmark": (("eval", "davis16", "--root", "no_frames"), 3, "SourceNotFound"),
     "a control without text": (("eval", "davis16", "--root", ".", "--given-mask", "--shuffle-text"), 2, "UsageError"),
     "saving what is saved": (("eval", "davis16", "--root", ".", "--from-preds", "a", "--save-preds", "b"), 2, "UsageError"),
@@ -331,7 +331,7 @@ def test_predictions_are_kept_as_a_whole_or_not_at_all(
 
     def interrupted(*args: Any, **kwargs: Any) -> object:
         result = real(*args, **kwargs)
-        monkeypatch.setattr(type(result), "mask", raise_interrupt)
+        monkeypatch.setattr(type(result), "label_map", raise_interrupt)
         return result
 
     def raise_interrupt(_: object, index: int) -> object:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.davis import load_davis16
 from videoseg_r1.datasets.sample import Sample, samples_of
 
 WIDTH, HEIGHT = 48, 32

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.morphology import dilation, disk
 
-from videoseg_r1.metrics import PackedMask, boundary_f, compare, giou_ciou, jf, region_similarity, robustness
+from videoseg_r1.errors import InputError
+from videoseg_r1.metrics import PackedMask, boundary_f, compare, decay, giou_ciou, jf, region_similarity, robustness
 
 Mask = np.ndarray
 
@@ -137,3 +138,32 @@ def test_robustness_follows_the_formula(three: tuple[Mask, Mask, Mask]) -> None:
     expected = max(1 - (pred & ~gold).sum() / (foreground.sum() + 1e-6), 0)
     assert robustness(pred, gold, foreground) == pytest.approx(expected, abs=1e-12)
     assert robustness(pred & gold, gold, foreground) == 1.0
+
+
+def davis_decay(values: np.ndarray) -> float:
+    """The statistics of the official code of DAVIS-2017, with bounds that do not overflow beyond 256 frames."""
+    bounds = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
+    quarters = [values[bounds[i] : bounds[i + 1] + 1] for i in range(4)]
+    return float(quarters[0].mean() - quarters[3].mean())
+
+
+SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=400)
+
+
+@given(SCORES)
+def test_decay_is_that_of_davis(values: list[float]) -> None:
+    assert decay(values) == pytest.approx(davis_decay(np.array(values)), abs=1e-9)
+
+
+@given(SCORES)
+def test_decay_turns_round_with_time_and_lies_between_minus_one_and_one(values: list[float]) -> None:
+    if (len(values) - 1) % 4 != 2:  # there the quarters are not of one length at both ends
+        assert decay(values[::-1]) == pytest.approx(-decay(values), abs=1e-9)
+    assert -1 <= decay(values) <= 1
+    assert decay(sorted(values, reverse=True)) >= 0
+    assert decay([values[0]] * len(values)) == pytest.approx(0)
+
+
+def test_decay_of_nothing_is_an_error() -> None:
+    with pytest.raises(InputError, match="decay"):
+        decay([])

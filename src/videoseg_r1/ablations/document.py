@@ -17,7 +17,7 @@ from typing import TypeVar
 from videoseg_r1.ablations import masks, text
 from videoseg_r1.ablations.clips import Case, cases_of
 from videoseg_r1.ablations.readers import ABLATION_VARIANTS
-from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.davis import load_davis16
 from videoseg_r1.datasets.sample import Sample, samples_of
 from videoseg_r1.documents import build, read_json, to_json
 from videoseg_r1.files import write_whole

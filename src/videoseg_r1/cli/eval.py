@@ -22,6 +22,7 @@ from videoseg_r1.cli.terminal import Outcome, Terminal
 from videoseg_r1.datasets.registry import names_for
 from videoseg_r1.errors import UsageError
 
+_PREDS_HELP = "Score DIR/VIDEO[/EXPRESSION]/FRAME.png; with --given-mask label maps, DIR/VIDEO/FRAME.png."
 _KNOWN = ", ".join(names_for("evaluation"))
 
 
@@ -37,13 +38,13 @@ def eval_verb(
     anchors: AnchorsOption = None,
     seed_frames: SeedFramesOption = None,
     seed: SeedOption = 0,
-    given_mask: Annotated[bool, typer.Option("--given-mask", help="Carry the first true mask of each clip; no text is read.")] = False,
+    given_mask: Annotated[bool, typer.Option("--given-mask", help="Carry the first true masks of all objects; no text is read.")] = False,
     mosaic: Annotated[int, typer.Option("--mosaic", metavar="N", min=0, help="Join N clips side by side.")] = 0,
     shuffle_text: Annotated[bool, typer.Option("--shuffle-text", help="Score the control alone: expressions of other clips.")] = False,
     control: Annotated[
         bool | None, typer.Option("--control/--no-control", help="Score the control too.  [default: yes, where text is read]")
     ] = None,
-    from_preds: Annotated[Path | None, typer.Option("--from-preds", metavar="DIR", help="Score DIR/VIDEO[/EXPRESSION]/FRAME.png.")] = None,
+    from_preds: Annotated[Path | None, typer.Option("--from-preds", metavar="DIR", help=_PREDS_HELP)] = None,
     save_preds: Annotated[Path | None, typer.Option("--save-preds", metavar="DIR", help="Keep the masks as such PNGs.")] = None,
     videos: Annotated[str, typer.Option("--videos", metavar="A,B", help="Score these clips only.")] = "",
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Score the first N samples only; 0 scores all.")] = 0,

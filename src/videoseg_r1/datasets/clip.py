@@ -83,6 +83,7 @@ class Clip:
         expressions: what is asked about the clip, in the order of the dataset.
         masks: the true masks of the objects; None where they are not published.
         protocol: how predictions for this clip are scored.
+        objects: the annotated objects, where the dataset lists them.
     """
 
     dataset: str
@@ -93,3 +94,9 @@ class Clip:
     expressions: tuple[Expression, ...]
     masks: TrueMasks | None
     protocol: ScoringProtocol = "expression"
+    objects: tuple[str, ...] = ()
+
+    @property
+    def object_ids(self) -> tuple[str, ...]:
+        """The annotated objects: those the dataset lists, then those that only expressions name, each once."""
+        return tuple(dict.fromkeys((*self.objects, *(name for one in self.expressions for name in one.object_ids))))

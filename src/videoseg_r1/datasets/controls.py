@@ -83,13 +83,19 @@ def _join(sample: Sample, row: Sequence[Clip]) -> Sample:
     asked = replace(
         own,
         id=f"{sample.video_id}-{own.id}",
-        object_ids=tuple(f"{sample.video_id}/{name}" for name in own.object_ids),
+        object_ids=_in_row(sample, own.object_ids),
         best_frame=own.best_frame if own.best_frame is not None and own.best_frame < num_frames else None,
     )
     # the own clip comes first, wherever it stands in the picture
     shown = (sample.video_id, *(clip.name for clip in row if clip.name != sample.video_id))
-    joined = replace(join_clips(row, [asked]), frame_names=sample.frame_names[:num_frames])
+    objects = _in_row(sample, sample.clip.object_ids)
+    joined = replace(join_clips(row, [asked]), frame_names=sample.frame_names[:num_frames], objects=objects)
     return replace(sample, clip=joined, expression=asked, shown=shown)
+
+
+def _in_row(sample: Sample, object_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids, in a joined clip, of objects of the sample's own clip."""
+    return tuple(f"{sample.video_id}/{name}" for name in object_ids)
 
 
 def _own_clip(sample: Sample) -> str:

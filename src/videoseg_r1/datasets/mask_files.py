@@ -7,15 +7,16 @@ which frame (`true_masks`), masks of arbitrary pictures that a user gives (`vide
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from videoseg_r1.errors import InvalidDocument, SourceNotFound
+from videoseg_r1.masks import LabelMap
 from videoseg_r1.types import BoolMask
 
 _HEADER_BYTES = 26
@@ -46,6 +47,34 @@ def read_png_mask(path: Path, size: tuple[int, int], label: int | None = None) -
     Raises: SourceNotFound: no such file, or not readable. InvalidDocument: not a PNG, damaged, of another size, in colour, with
         several grey levels, or `label` above 1 for a grey file.
     """
+    return read_png_masks(path, size, [label])[0]
+
+
+def read_png_masks(path: Path, size: tuple[int, int], labels: Sequence[int | None]) -> BoolMask:
+    """Return several masks of a file, (N, H, W) bool in the order of `labels`; arguments and errors as for `read_png_mask`."""
+    indices, palette = _read(path, size)
+    masks: BoolMask = np.empty((len(labels), *indices.shape), np.bool_)
+    for place, label in enumerate(labels):
+        if not palette and label not in (None, 1):
+            raise InvalidDocument("a grey mask file holds one object only", where=str(path), why=f"object {label} was asked for")
+        masks[place] = indices != 0 if label is None else indices == label
+    return masks
+
+
+def read_png_labels(path: Path, size: tuple[int, int], *, palette_only: bool = False) -> LabelMap:
+    """Return (H, W) uint8: the index of every pixel of a palette file; of a grey file 1 where it is not zero.
+
+    Raises: as `read_png_mask`. InvalidDocument: also for a grey file, if only palettes are taken.
+    """
+    labels, palette = _read(path, size)
+    if palette_only and not palette:
+        fix = "save label maps as palette PNG"
+        raise InvalidDocument("a grey mask file holds one object only", where=str(path), why="the clip has several", fix=fix)
+    return labels
+
+
+def _read(path: Path, size: tuple[int, int]) -> tuple[LabelMap, bool]:
+    """Return the label of every pixel, and whether the file has a palette; a grey file holds object 1."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -53,12 +82,7 @@ def read_png_mask(path: Path, size: tuple[int, int], label: int | None = None) -
     width, height, palette = _parse_header(data, path)
     if (width, height) != size:
         raise wrong_size(path, (width, height), size)
-    if palette:
-        indices = _read_palette(data, path)
-        return indices != 0 if label is None else indices == label
-    if label not in (None, 1):
-        raise InvalidDocument("a grey mask file holds one object only", where=str(path), why=f"object {label} was asked for")
-    return _decode_grey(data, path)
+    return (_read_palette(data, path) if palette else _decode_grey(data, path).view(np.uint8)), palette
 
 
 def wrong_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> InvalidDocument:
@@ -78,7 +102,7 @@ def _parse_header(data: bytes, path: Path) -> tuple[int, int, bool]:
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"), color == _PALETTE
 
 
-def _read_palette(data: bytes, path: Path) -> npt.NDArray[np.uint8]:
+def _read_palette(data: bytes, path: Path) -> LabelMap:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.verify()  # decoding alone would pass over wrong checksums and a missing end

@@ -59,7 +59,14 @@ DATASETS: Mapping[str, Dataset] = {
         "JPEGImages/480p, Annotations/480p, meta_expressions.json",
         ("all",),
         ("evaluation",),
-        "videoseg_r1.datasets.davis16:load_davis16",
+        "videoseg_r1.datasets.davis:load_davis16",
+    ),
+    "davis17": Dataset(
+        "DAVIS-2017 with expressions in a JSON, several objects in a clip",
+        "as davis16",
+        ("all",),
+        ("evaluation",),
+        "videoseg_r1.datasets.davis:load_davis17",
     ),
     "ref_youtube_vos": Dataset(
         "Ref-YouTube-VOS",

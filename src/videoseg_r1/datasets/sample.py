@@ -69,7 +69,7 @@ class Sample:
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the true masks. Raises InputError: the clip has none."""
-        return self._masks.size
+        return self.true_masks.size
 
     @property
     def truth_key(self) -> tuple[str, tuple[str, ...]]:
@@ -79,7 +79,7 @@ class Sample:
     @property
     def scored_frames(self) -> Sequence[int]:
         """The frames whose true mask is known, ascending. Raises InputError: the clip has no true masks."""
-        return self._masks.frames(self.expression.object_ids)
+        return self.true_masks.frames(self.expression.object_ids)
 
     def open(self) -> Video:
         """Open the frames of the clip, to be used as a context manager."""
@@ -90,14 +90,15 @@ class Sample:
 
         Raises: SourceNotFound, InvalidDocument: the mask is missing or damaged. InputError: the clip has no true masks.
         """
-        return union_of(self._masks.read(self.expression.object_ids, index))
+        return union_of(self.true_masks.read(self.expression.object_ids, index))
 
     def ignored(self, index: int) -> BoolMask | None:
         """Return (H, W) bool, the pixels of a scored frame that do not count; None where all do. Raises InputError, as `mask`."""
-        return self._masks.ignored(index)
+        return self.true_masks.ignored(index)
 
     @property
-    def _masks(self) -> TrueMasks:
+    def true_masks(self) -> TrueMasks:
+        """The true masks of all objects of the clip. Raises InputError: the clip has none."""
         if self.clip.masks is None:
             fix = "predictions for it can be made, but only its authors can score them"
             raise InputError("the clip has no true masks", where=f"{self.clip.dataset}/{self.clip.name}", fix=fix)

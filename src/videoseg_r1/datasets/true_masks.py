@@ -14,9 +14,9 @@ from typing import TypeAlias
 import numpy as np
 
 from videoseg_r1.datasets.clip import TrueMasks
-from videoseg_r1.datasets.mask_files import png_size, read_png_mask
+from videoseg_r1.datasets.mask_files import png_size, read_png_labels, read_png_masks
 from videoseg_r1.errors import InvalidDocument
-from videoseg_r1.masks import decode
+from videoseg_r1.masks import VOID, decode
 from videoseg_r1.types import BoolMask
 
 ANY_OBJECT = "*"
@@ -27,9 +27,13 @@ RunLengths: TypeAlias = Sequence[object]
 
 @dataclass(frozen=True)
 class PngMasks(TrueMasks):
-    """A grey or palette PNG for each frame of `paths`; the id of an object is its palette index, or `ANY_OBJECT`."""
+    """A grey or palette PNG for each frame of `paths`; the id of an object is its palette index, or `ANY_OBJECT`.
+
+    With `has_void`, pixels of palette index 255 do not count.
+    """
 
     paths: Mapping[int, Path]
+    has_void: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,10 +47,13 @@ class PngMasks(TrueMasks):
         return tuple(self.paths)
 
     def read(self, object_ids: Sequence[str], index: int) -> BoolMask:
-        masks = np.empty((len(object_ids), *self.size[::-1]), np.bool_)
-        for mask, name in zip(masks, object_ids, strict=True):
-            mask[:] = read_png_mask(self.paths[index], self.size, None if name == ANY_OBJECT else int(name))
-        return masks
+        return read_png_masks(self.paths[index], self.size, [None if name == ANY_OBJECT else int(name) for name in object_ids])
+
+    def ignored(self, index: int) -> BoolMask | None:
+        if not self.has_void:
+            return None
+        void = read_png_labels(self.paths[index], self.size) == VOID
+        return void if void.any() else None
 
 
 @dataclass(frozen=True)

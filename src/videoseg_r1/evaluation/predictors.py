@@ -1,13 +1,13 @@
-"""Where predicted masks come from: a pipeline that reads the text, a pipeline that is given a mask, or anybody's PNG folders.
+"""Where predicted masks come from: a pipeline that reads the text, or anybody's PNG folders.
 
-Not here: how they are scored (`scoring`), how they are kept as files (`run`).
+Not here: a pipeline that is given the first true masks (`given`), how masks are scored (`scoring`), how they are kept as files (`run`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -17,9 +17,6 @@ from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.errors import InputError, InvalidDocument, SourceNotFound, VideosegError
 from videoseg_r1.types import BoolMask, KeyframePick
 from videoseg_r1.video import Video
-
-GIVEN_MASK = "given-mask"
-"""Kind of the samples of `one_per_clip`: no text is read for them."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,6 @@ class TextSegmenter(Protocol):
     """The part of a `VideoSegmenter` that `by_text` needs."""
 
     def segment(self, video: Video, query: str, /, *, seed: int = 0) -> Segmented: ...
-
-
-class MaskPropagator(Protocol):
-    """The part of a `VideoSegmenter` that `by_given_mask` needs."""
-
-    def propagate(self, video: Video, masks: Mapping[int, BoolMask], /) -> Segmented: ...
 
 
 def by_text(segmenter: TextSegmenter, seed: int = 0) -> Predictor:
@@ -87,34 +78,6 @@ class _OpenClips:
         return self._open[sample.video_id]
 
 
-def by_given_mask(propagator: MaskPropagator) -> Predictor:
-    """Return a predictor that carries the first true mask that is not empty through the clip; the text is not read.
-
-    That frame is scored with the others. Use it on `one_per_clip(samples)`.
-    """
-
-    def predict(sample: Sample) -> Prediction:
-        candidates = ((index, sample.mask(index)) for index in sample.scored_frames)
-        first, mask = next(((index, mask) for index, mask in candidates if mask.any()), (None, None))
-        if first is None or mask is None:
-            return Prediction(())
-        with sample.open() as video:
-            found = propagator.propagate(video, {first: mask})
-        return Prediction(_masks_of(found), first)
-
-    return predict
-
-
-def one_per_clip(samples: Iterable[Sample]) -> list[Sample]:
-    """Return one sample of the kind GIVEN_MASK, without a query, for every set of true masks of the samples that have a target."""
-    first: dict[object, Sample] = {}
-    for sample in samples:
-        if sample.target_present:
-            given = replace(sample.expression, kind=GIVEN_MASK, text="")
-            first.setdefault(sample.truth_key, replace(sample, expression=given))
-    return list(first.values())
-
-
 def from_preds(root: str | Path, samples: Sequence[Sample]) -> Predictor:
     """Return a predictor that reads anybody's PNG folders.
 
@@ -129,19 +92,27 @@ def from_preds(root: str | Path, samples: Sequence[Sample]) -> Predictor:
         or of another size; all of them in one error. Damage inside a file shows when it is read: InvalidDocument then.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise SourceNotFound("no predictions", where=str(root), why="there is no such folder")
-    problems = list(_prediction_problems(root, samples))
-    raise_problems("these predictions do not fit the benchmark", str(root), problems, "remove or repair these files")
-    if not any(True for sample in samples for _ in _prediction_files(root, sample)):
-        fix = "name files VIDEO/EXPRESSION/FRAME.png or VIDEO/FRAME.png"
-        raise SourceNotFound("no predictions", where=str(root), why="the folder holds none for this benchmark", fix=fix)
+    check_predictions(root, samples)
 
     def predict(sample: Sample) -> Prediction:
         files = _prediction_files(root, sample)
         return Prediction((index, read_png_mask(path, sample.size)) for index, path in files)
 
     return predict
+
+
+def check_predictions(root: Path, samples: Sequence[Sample], *, by_expression: bool = True) -> None:
+    """Raise if a folder of predictions does not fit a benchmark, as `from_preds` says.
+
+    With `by_expression` False, ROOT/VIDEO/FRAME.png is the only layout.
+    """
+    if not root.is_dir():
+        raise SourceNotFound("no predictions", where=str(root), why="there is no such folder")
+    problems = list(_prediction_problems(root, samples, by_expression))
+    raise_problems("these predictions do not fit the benchmark", str(root), problems, "remove or repair these files")
+    if not any(True for sample in samples for _ in _prediction_files(root, sample)):
+        fix = "name files VIDEO/EXPRESSION/FRAME.png or VIDEO/FRAME.png" if by_expression else "name files VIDEO/FRAME.png"
+        raise SourceNotFound("no predictions", where=str(root), why="the folder holds none for this benchmark", fix=fix)
 
 
 def _masks_of(found: Segmented) -> Iterator[tuple[int, BoolMask]]:
@@ -159,7 +130,7 @@ def _prediction_files(root: Path, sample: Sample) -> Iterator[tuple[int, Path]]:
     return ((index, path) for index, path in paths if path.is_file())
 
 
-def _prediction_problems(root: Path, samples: Sequence[Sample]) -> Iterator[VideosegError]:
+def _prediction_problems(root: Path, samples: Sequence[Sample], by_expression: bool) -> Iterator[VideosegError]:
     by_video: dict[str, dict[str, Sample]] = {}
     for sample in samples:
         by_video.setdefault(sample.video_id, {})[sample.expression_id] = sample
@@ -169,8 +140,11 @@ def _prediction_problems(root: Path, samples: Sequence[Sample]) -> Iterator[Vide
             continue
         known = by_video[entry.name]
         folders = [child for child in _visible(entry) if child.is_dir()]
-        yield from (InvalidDocument("unknown expression", where=str(folder)) for folder in folders if folder.name not in known)
-        if folders:
+        if folders and not by_expression:
+            why = "where masks are given, label maps of all objects are scored: VIDEO/FRAME.png"
+            yield InvalidDocument("a folder of an expression", where=str(folders[0]), why=why)
+        elif folders:
+            yield from (InvalidDocument("unknown expression", where=str(folder)) for folder in folders if folder.name not in known)
             files = (child for child in _visible(entry) if child.is_file())
             yield from (InvalidDocument("a file beside the folders of expressions", where=str(file)) for file in files)
             for folder in folders:

@@ -17,7 +17,8 @@ from videoseg_r1.datasets.controls import mosaic, shuffle_text
 from videoseg_r1.datasets.registry import dataset_for
 from videoseg_r1.datasets.sample import Sample, samples_of
 from videoseg_r1.documents import to_plain
-from videoseg_r1.evaluation.predictors import Prediction, Predictor, by_given_mask, by_text, from_preds, one_per_clip
+from videoseg_r1.evaluation.given import by_given_mask, evaluate_given, first_targets, from_label_maps, given_samples
+from videoseg_r1.evaluation.predictors import Prediction, Predictor, by_text, from_preds
 from videoseg_r1.evaluation.report import Report, Row
 from videoseg_r1.evaluation.scoring import evaluate
 from videoseg_r1.files import staged
@@ -31,10 +32,10 @@ class Selection:
 
     Attributes:
         dataset, root: name in the registry, and the folder of the benchmark.
-        given_mask: one sample per set of true masks, for predictors that are given the first mask and read no text.
+        given_mask: the samples that have a target and the objects of their clips, for predictors that are given the first true masks.
         mosaic: join so many clips side by side; 0 for single clips.
         videos: names of the clips to score; all when empty.
-        limit: score the first so many samples; 0 scores all.
+        limit: score the first so many samples, and the objects of their clips; 0 scores all.
         shuffle_text: score the control alone: expressions of other clips.
         control: score the control beside the samples.
     """
@@ -63,9 +64,9 @@ class Selection:
         if self.mosaic:
             known = mosaic(known, self.mosaic)
         if self.given_mask:
-            known = one_per_clip(known)
+            known = given_samples(known)
         chosen = [sample for sample in known if not self.videos or sample.shown[0] in self.videos]
-        return known, chosen[: self.limit or None]
+        return known, first_targets(chosen, self.limit)
 
 
 def run_evaluation(
@@ -82,8 +83,9 @@ def run_evaluation(
     Args:
         selection: what is scored.
         progress: see `Progress`; the stages are "evaluate" and "control".
-        preds: score this folder of PNGs; see `from_preds`. Without it, a preset makes the masks.
-        keep: write the masks as such PNGs into this folder, which is not there yet or empty.
+        preds: score this folder of PNGs; see `from_preds` and `from_label_maps`. Without it, a preset makes the masks.
+        keep: write the masks as such PNGs into this folder, which is not there yet or empty; where the first masks are given, a label map
+            of each clip, CLIP/FRAME.png.
         seed: of every random choice of the preset.
         loading: arguments of `videoseg_r1.presets.table.load`.
     Raises: UnknownName: no such benchmark, clip or preset. OutputError: the masks cannot be kept. What the loader, `from_preds`,
@@ -91,11 +93,13 @@ def run_evaluation(
     """
     known, samples = selection.samples(whole=preds is not None)
     other = _shuffled(known, samples) if selection.control or selection.shuffle_text else []
-    predict, settings = _predictor(selection, known, preds, seed, loading)
-    settings = {**settings, **_settings(selection)}
-    with _keeping(predict, keep) as predict_and_keep:
+    score = evaluate_given if selection.given_mask else evaluate
+    with _staging(keep) as folder:
+        predict, settings = _predictor(selection, known, preds, seed, loading, folder)
+        settings = {**settings, **_settings(selection)}
         scored = other if selection.shuffle_text else samples
-        report = evaluate(scored, predict_and_keep, settings=settings, on_row=_counter(progress, "evaluate", len(scored)))
+        kept = predict if folder is None or selection.given_mask else _keeping(predict, folder)
+        report = score(scored, kept, settings=settings, on_row=_counter(progress, "evaluate", len(scored)))
     if not selection.control:
         return report, None
     return report, evaluate(other, predict, settings=settings, on_row=_counter(progress, "control", len(other)))
@@ -120,17 +124,18 @@ def _shuffled(known: Sequence[Sample], wanted: Sequence[Sample]) -> list[Sample]
 
 
 def _predictor(
-    selection: Selection, known: Sequence[Sample], preds: Path | None, seed: int, loading: Mapping[str, Any]
+    selection: Selection, known: Sequence[Sample], preds: Path | None, seed: int, loading: Mapping[str, Any], keep: Path | None
 ) -> tuple[Predictor, Mapping[str, Any]]:
-    """Return what makes the masks, and its settings."""
+    """Return what makes the masks, and its settings; where the first masks are given, it keeps its label maps."""
     if preds is not None:
-        return from_preds(preds, known), {"from_preds": str(preds)}
+        read = from_label_maps if selection.given_mask else from_preds
+        return read(preds, known), {"from_preds": str(preds)}
     from videoseg_r1.presets.table import load
 
     segmenter = load(**loading)
     # one definition of plain data for settings, the one of the trace
     settings = {"preset": segmenter.preset, "seed": seed, "models": segmenter.stages.models, **segmenter.stages.settings}
-    return by_given_mask(segmenter) if selection.given_mask else by_text(segmenter, seed), to_plain(settings)
+    return by_given_mask(segmenter, keep) if selection.given_mask else by_text(segmenter, seed), to_plain(settings)
 
 
 def _counter(progress: Progress, stage: str, total: int) -> Callable[[Row], None]:
@@ -145,20 +150,25 @@ def _counter(progress: Progress, stage: str, total: int) -> Callable[[Row], None
 
 
 @contextmanager
-def _keeping(predict: Predictor, folder: Path | None) -> Generator[Predictor]:
-    """Give a predictor that also writes FOLDER/VIDEO/EXPRESSION/FRAME.png; all of it appears at the end, or nothing does."""
+def _staging(folder: Path | None) -> Generator[Path | None]:
+    """Give an empty folder to keep predictions in; all of it appears as `folder` at the end, or nothing does. None where there is none."""
     if folder is None:
-        yield predict
+        yield None
         return
     with staged(folder, "the predictions cannot be saved") as staging:
         staging.mkdir()
+        yield staging
 
-        def save(sample: Sample) -> Prediction:
-            prediction = predict(sample)
-            place = staging / sample.video_id / sample.expression_id
-            return replace(prediction, masks=_written(prediction, place, sample.frame_names))
 
-        yield save
+def _keeping(predict: Predictor, folder: Path) -> Predictor:
+    """Return a predictor that also writes FOLDER/VIDEO/EXPRESSION/FRAME.png."""
+
+    def save(sample: Sample) -> Prediction:
+        prediction = predict(sample)
+        place = folder / sample.video_id / sample.expression_id
+        return replace(prediction, masks=_written(prediction, place, sample.frame_names))
+
+    return save
 
 
 def _written(prediction: Prediction, folder: Path, frame_names: Sequence[str]) -> Iterator[tuple[int, BoolMask]]:

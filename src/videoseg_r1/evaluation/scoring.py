@@ -1,6 +1,6 @@
 """How predictions are scored: one number per expression, streamed frame by frame.
 
-Per frame J and F, their mean over all frames of the clip (the first and last as well), then over the expressions that have a
+Per frame J and F, their mean over all scored frames of the clip (the first and last as well), then over the expressions that have a
 target; J&F is the mean of J and F. A frame without a prediction counts as an empty mask, and is counted. Expressions without a
 target are reported apart: how often nothing was returned. Predictions are timed without the scoring.
 
@@ -10,12 +10,14 @@ true objects, predictions of another size than the truth (bring them there first
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -84,18 +86,25 @@ class _Truths:
 
     def __init__(self, bound: float) -> None:
         self._bound = bound
-        self._kept: OrderedDict[tuple[object, int], PackedMask] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, int], _Truth] = OrderedDict()
         self._num_bytes = 0
 
     def score(self, mask: BoolMask, sample: Sample, index: int) -> Score:
         """Return J and F of a predicted mask for a scored frame."""
-        return compare(PackedMask(_counted(mask, sample, index), self._bound), self._packed(sample, index))
+        truth = self._truth(sample, index)
+        return compare(PackedMask(_counted(mask, truth.ignored), self._bound), truth.mask)
 
-    def _packed(self, sample: Sample, index: int) -> PackedMask:
+    def area(self, sample: Sample, index: int) -> float:
+        """Return the share of the picture that the target covers in a scored frame."""
+        mask = self._truth(sample, index).mask
+        return mask.area / math.prod(mask.shape)
+
+    def _truth(self, sample: Sample, index: int) -> _Truth:
         key = (sample.truth_key, index)
         found = self._kept.pop(key, None)
         if found is None:
-            found = PackedMask(_counted(sample.mask(index), sample, index), self._bound)
+            ignored = sample.ignored(index)
+            found = _Truth(PackedMask(_counted(sample.mask(index), ignored), self._bound), ignored)
             self._num_bytes += found.nbytes
         self._kept[key] = found
         while self._num_bytes > _CACHE_BYTES:
@@ -103,9 +112,19 @@ class _Truths:
         return found
 
 
-def _counted(mask: BoolMask, sample: Sample, index: int) -> BoolMask:
+class _Truth(NamedTuple):
+    """The true mask of a frame, and the pixels (H, W) that do not count there, None where all do."""
+
+    mask: PackedMask
+    ignored: BoolMask | None
+
+    @property
+    def nbytes(self) -> int:
+        return self.mask.nbytes + (0 if self.ignored is None else self.ignored.nbytes)
+
+
+def _counted(mask: BoolMask, ignored: BoolMask | None) -> BoolMask:
     """Return a mask without the pixels that do not count (DAVIS: void pixels are cleared in both masks before J and F)."""
-    ignored = sample.ignored(index)
     return mask if ignored is None else mask & ~ignored
 
 
@@ -158,19 +177,20 @@ def _score(sample: Sample, predict: Predictor, truths: _Truths) -> Row:
     timed = _Timed(sample, predict)
     # both are read before the predictor runs, so that a fault in the true masks is not taken for one of the prediction
     known, nothing = frozenset(sample.scored_frames), np.zeros(sample.size[::-1], np.bool_)
-    scores: list[Score] = []
+    scores: dict[int, Score] = {}
     marked = False
     for index, mask in timed:
         marked = marked or bool(mask.any())
         if sample.target_present and index in known:
-            scores.append(truths.score(mask, sample, index))
+            scores[index] = truths.score(mask, sample, index)
     missing = sorted(known - timed.seen)
     if sample.target_present:
-        scores.extend(truths.score(nothing, sample, index) for index in missing)
+        scores |= {index: truths.score(nothing, sample, index) for index in missing}
+    areas = [truths.area(sample, index) for index in scores]
     return Row(
         sample=sample,
-        j=sum(score.j for score in scores) / len(scores) if scores else None,
-        f=sum(score.f for score in scores) / len(scores) if scores else None,
+        scores=dict(sorted(scores.items())),
+        area=sum(areas) / len(areas) if areas else None,
         seconds=timed.seconds,
         target_frame=timed.target_frame,
         missing=len(missing),

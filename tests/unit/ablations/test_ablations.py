@@ -13,7 +13,7 @@ from videoseg_r1.ablations.clips import Case
 from videoseg_r1.ablations.document import kept
 from videoseg_r1.ablations.figures import difference, figure, share_fewer
 from videoseg_r1.ablations.readers import ABLATION_VARIANTS
-from videoseg_r1.datasets.davis16 import load_davis16
+from videoseg_r1.datasets.davis import load_davis16
 from videoseg_r1.datasets.sample import samples_of
 from videoseg_r1.lite.language.matcher import MatcherAnswer
 from videoseg_r1.lite.language.words import understand

@@ -15,7 +15,7 @@ from videoseg_r1.errors import UnknownName
 
 
 def test_what_can_be_scored_and_what_can_be_trained_on() -> None:
-    assert names_for("evaluation") == ["davis16"]
+    assert names_for("evaluation") == ["davis16", "davis17"]
     assert names_for("training") == ["ref_youtube_vos", "mevis", "ref_davis17"]
 
 

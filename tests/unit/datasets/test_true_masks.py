@@ -31,6 +31,15 @@ def test_objects_of_a_palette_come_in_the_order_asked_for(tmp_path: Path, labels
     assert masks.read([], 0).shape == (0, *SIZE[::-1])
 
 
+def test_void_counts_only_where_the_dataset_has_it(tmp_path: Path, labels: np.ndarray) -> None:
+    write_label_png(tmp_path / "a.png", labels)
+    write_label_png(tmp_path / "b.png", np.minimum(labels, 2))
+    paths = {0: tmp_path / "a.png", 1: tmp_path / "b.png"}
+    assert PngMasks(paths).ignored(0) is None
+    np.testing.assert_array_equal(PngMasks(paths, has_void=True).ignored(0), labels == 255)
+    assert PngMasks(paths, has_void=True).ignored(1) is None
+
+
 def test_only_frames_with_a_file_have_a_truth(tmp_path: Path, labels: np.ndarray) -> None:
     for index in (3, 7):
         write_label_png(tmp_path / f"{index}.png", labels)

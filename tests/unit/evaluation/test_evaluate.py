@@ -1,4 +1,4 @@
-"""Averages, missing predictions, absent targets, sparse truth, the control, the three predictors, and the form of the report."""
+"""Averages, missing predictions, absent targets, sparse truth, the control, two predictors, and the form of the report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from videoseg_r1.datasets.controls import shuffle_text
 from videoseg_r1.datasets.sample import Sample
 from videoseg_r1.datasets.true_masks import PngMasks
 from videoseg_r1.errors import InputError, InvalidDocument, InvalidQuery, ModelError
-from videoseg_r1.evaluation import Prediction, Report, by_given_mask, by_text, evaluate, from_preds, one_per_clip, score_png_folders
+from videoseg_r1.evaluation import Prediction, Report, by_text, evaluate, from_preds, score_png_folders
 from videoseg_r1.metrics import jf
 from videoseg_r1.types import KeyframePick
 from videoseg_r1.video import open_video
@@ -103,7 +103,7 @@ class FakeResult:
 
 
 class FakeSegmenter:
-    """Finds the ant's square where the text says "ant"; propagates a mask by standing still."""
+    """Finds the ant's square where the text says "ant"."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
@@ -112,10 +112,6 @@ class FakeSegmenter:
         self.calls.append((query, seed))
         found = moving_square(video.num_frames, 4 + ord(query[0]) % 7)
         return FakeResult(found, KeyframePick(video.num_frames, (0, 1), 1, (0,), (0,)))
-
-    def propagate(self, video, masks: dict[int, np.ndarray]) -> FakeResult:
-        ((_, mask),) = masks.items()
-        return FakeResult(np.stack([mask] * video.num_frames))
 
 
 # ---- averages ----
@@ -144,6 +140,26 @@ def test_kinds_are_averaged_apart_and_the_total_is_over_expressions_not_kinds() 
     report = evaluate(samples, lambda s: nothing(s) if s.kind == "motion" else perfect(s)).to_dict()
     assert report["kinds"] == {"referring": {"J": 1, "F": 1, "J&F": 1}, "motion": {"J": 0, "F": 0, "J&F": 0}}
     assert report["J"] == pytest.approx(2 / 3)
+
+
+def test_clips_the_least_target_small_ones_and_the_decay_are_told() -> None:
+    samples = [make_sample("ant"), make_sample("ant", "1", "motion"), make_sample("bee", "0"), make_sample("bee", "1", "absent")]
+    tiny = truth(samples[2]).array
+    tiny[:] = False
+    tiny[:, 3, 4:8] = True  # 4 of 1500 pixels
+
+    def predict(sample: Sample) -> Prediction:
+        if sample.video_id == "bee":
+            return Prediction([(index, mask if index < 2 else ~mask & mask) for index, mask in perfect(sample).masks])
+        return perfect(sample)
+
+    report = evaluate(samples, predict).to_dict()
+    assert report["clips"]["ant"] == {"J": 1.0, "F": 1.0, "J&F": 1.0}
+    assert report["clips"]["bee"] == {"J": 0.4, "F": 0.4, "J&F": 0.4}
+    assert report["small"] == {"J": 0.4, "F": 0.4, "J&F": 0.4, "num": 1}
+    assert report["least"] == {"video": "bee", "expression": "0", "J&F": 0.4}
+    assert report["samples"][2]["J_decay"] == report["samples"][2]["F_decay"] == 1.0
+    assert report["decay"] == {"J": pytest.approx(1 / 3), "F": pytest.approx(1 / 3)}
 
 
 def test_the_first_and_last_frames_count() -> None:
@@ -245,12 +261,6 @@ def test_only_frames_with_a_true_mask_are_scored() -> None:
     assert (row.j, row.missing) == (0.5, 1)
 
 
-def test_given_masks_start_from_a_frame_whose_mask_is_known() -> None:
-    whole = make_sample()
-    sparse = with_truth(whole, replace(truth(whole), known=(3,)))
-    assert evaluate([sparse], by_given_mask(FakeSegmenter())).rows[0].target_frame == 3
-
-
 def test_ignored_pixels_count_neither_as_right_nor_as_wrong() -> None:
     sample = make_sample()
     void = np.zeros((HEIGHT, WIDTH), bool)
@@ -314,7 +324,7 @@ def test_the_report_is_json_with_these_keys() -> None:
     report = evaluate([make_sample()], perfect, settings={"preset": "lite"}, on_row=seen.append)
     plain = json.loads(json.dumps(report.to_dict()))
     assert set(plain) == {
-        *("J", "F", "J&F", "num_expressions", "kinds", "absent", "seconds_per_frame", "settings"),
+        *("J", "F", "J&F", "num_expressions", "decay", "least", "kinds", "clips", "small", "absent", "seconds_per_frame", "settings"),
         *("missing", "failed", "samples"),
     }
     assert plain["settings"] == {"bound": 0.008, "preset": "lite"}
@@ -328,6 +338,9 @@ def test_the_report_is_json_with_these_keys() -> None:
         "num_frames": 5,
         "J": 1.0,
         "F": 1.0,
+        "J_decay": 0.0,
+        "F_decay": 0.0,
+        "area": 120 / (HEIGHT * WIDTH),
         "target_frame": 2,
         "abstained": False,
         "missing": 0,
@@ -362,31 +375,6 @@ def test_by_text_hands_on_query_and_seed_and_reports_the_target_frame() -> None:
     assert segmenter.calls == [("ant referring 0", 7), ("bee referring 0", 7)]
     assert report.scores()["J"] == 1.0
     assert report.rows[0].target_frame == 1
-
-
-def test_by_given_mask_starts_from_the_first_mask_that_is_not_empty() -> None:
-    sample = make_sample()
-    truth(sample).array[:2] = False
-    report = evaluate([sample], by_given_mask(FakeSegmenter()))
-    still = truth(sample).array[2]
-    assert report.rows[0].target_frame == 2
-    assert report.rows[0].j == pytest.approx(np.mean([jf(still, gold).j for gold in truth(sample).array]))
-
-
-def test_by_given_mask_of_nothing_is_nothing() -> None:
-    sample = make_sample()
-    truth(sample).array[:] = False
-    row = evaluate([sample], by_given_mask(FakeSegmenter())).rows[0]
-    assert (row.j, row.missing, row.error) == (1.0, 5, None)
-
-
-def test_one_per_clip_takes_each_set_of_true_masks_once() -> None:
-    samples = [make_sample("ant", "0", "absent"), make_sample("ant", "1"), make_sample("bee", "0"), make_sample("ant", "2", "motion")]
-    chosen = one_per_clip(samples)
-    assert [(s.video_id, s.expression_id, s.kind, s.query) for s in chosen] == [
-        ("ant", "1", "given-mask", ""),
-        ("bee", "0", "given-mask", ""),
-    ]
 
 
 def write_masks(folder: Path, masks: np.ndarray, *, palette: bool = False) -> None:

@@ -63,13 +63,21 @@ def test_the_control_and_mosaics_need_the_other_clips_as_well(root: Path) -> Non
     assert len(Selection(dataset="davis16", root=root, videos=("ant",)).samples(whole=True)[0]) == 16
 
 
-def test_given_masks_make_one_sample_of_each_set_of_masks(root: Path) -> None:
-    assert names(Selection(dataset="davis16", root=root, given_mask=True).samples()[1]) == ["ant/0", "bee/0", "cow/0", "doe/0"]
+def test_given_masks_are_for_expressions_with_a_target_and_for_objects(root: Path) -> None:
+    chosen = Selection(dataset="davis16", root=root, given_mask=True, videos=("ant", "doe"), limit=4).samples()[1]
+    assert [(*name.split("/"), sample.kind) for name, sample in zip(names(chosen), chosen, strict=True)] == [
+        ("ant", "0", "referring"),
+        ("ant", "1", "referring"),
+        ("ant", "2", "motion"),
+        ("ant", "1", "object"),
+        ("doe", "0", "referring"),
+        ("doe", "1", "object"),
+    ]
 
 
 def test_an_unknown_benchmark_is_named_with_a_hint(root: Path) -> None:
-    with pytest.raises(UnknownName, match="did you mean davis16"):
-        Selection(dataset="davis17", root=root).samples()
+    with pytest.raises(UnknownName, match="did you mean davis17"):
+        Selection(dataset="davis18", root=root).samples()
 
 
 def test_a_preset_is_scored_with_the_control_beside_it(root: Path, loading: list[dict[str, object]]) -> None:
@@ -132,5 +140,6 @@ def test_the_table_for_people_has_kinds_the_control_and_what_went_wrong(root: Pa
     assert [line.split()[0] for line in lines[1:4]] == ["all", "referring", "motion"]
     assert [line.split("  ")[0] for line in lines[4:6]] == ["shuffled text", "gap"]
     assert "3 expressions with a target" in lines
+    assert "least J&F 0.000: ant, expression 1" in lines
     assert "absent targets: nothing returned for 1 of 1" in lines
     assert lines[-1] == "15 frames without a prediction"

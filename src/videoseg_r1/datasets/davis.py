@@ -1,12 +1,13 @@
-"""Loader of DAVIS-2016 with expressions: frames and masks in DAVIS' folders, expressions in the manner of Ref-YouTube-VOS.
+"""Loader of DAVIS-2016 and DAVIS-2017 with expressions: frames and masks in DAVIS' folders, expressions like those of Ref-YouTube-VOS.
 
     ROOT/JPEGImages/480p/CLIP/FRAME.jpg
-    ROOT/Annotations/480p/CLIP/FRAME.png      grey 0/255, or palette
+    ROOT/Annotations/480p/CLIP/FRAME.png      grey 0/255: one object; or palette: the value is the object's id, 255 does not count
     ROOT/meta_expressions.json                {"videos": {CLIP: {"frames": [FRAME], "expressions": {ID: {"exp": .., "obj_id": ..}}}}}
 
-The frame list of the JSON is the truth for order, names and count; the folders must agree with it. An expression whose `obj_id`
-is null has no target. Files are checked when the folder is loaded, because a benchmark is small and a run over it long.
-Not here: several objects in one grey mask, the official lists of DAVIS, Ref-DAVIS17 (`ref_davis17`).
+The frame list of the JSON is the truth for order, names and count; the folders must agree with it. `obj_id` is the id of an object, ids
+joined by commas ("1,2") where the expression means them together, or null where it has no target. The ids that `objects` of a clip lists
+are its annotated objects, also those that no expression means. Files are checked when the folder is loaded, because a benchmark is small
+and a run over it long. Not here: several objects in one grey mask, the official lists of DAVIS, Ref-DAVIS17 (`ref_davis17`).
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ META = "meta_expressions.json"
 
 # names become paths: no separators, no leading dot
 _Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*$")]
+_ID = r"([1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-4])"  # 1 to 254: 0 is the background, 255 void
+_ObjectId = Annotated[str, StringConstraints(pattern=f"^{_ID}$")]
 
 
 class _ExpressionEntry(BaseModel):
     exp: Annotated[str, StringConstraints(min_length=1)]
-    obj_id: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")] | None
+    obj_id: Annotated[str, StringConstraints(pattern=f"^{_ID}(,{_ID})*$")] | None
     kind: str = ""
     best_frame: int | None = None
     difficulty: dict[str, float] = {}
@@ -44,7 +47,13 @@ class _ExpressionEntry(BaseModel):
         self.kind = self.kind or ("referring" if self.obj_id else ABSENT)
         if (self.kind == ABSENT) != (self.obj_id is None):
             raise ValueError(f"kind {self.kind!r} and obj_id {self.obj_id!r} disagree: absent means null")
+        if len(set(self.object_ids)) < len(self.object_ids):
+            raise ValueError(f"obj_id {self.obj_id!r} names an object twice")
         return self
+
+    @property
+    def object_ids(self) -> tuple[str, ...]:
+        return tuple(self.obj_id.split(",")) if self.obj_id else ()
 
 
 class _ClipEntry(BaseModel):
@@ -52,15 +61,16 @@ class _ClipEntry(BaseModel):
     expressions: dict[_Name, _ExpressionEntry]
     width: int | None = None
     height: int | None = None
-    objects: dict[str, Any] = {}
+    objects: dict[_ObjectId, Any] = {}
 
     @model_validator(mode="after")
     def _references_exist(self) -> _ClipEntry:
         if len(set(self.frames)) != len(self.frames):
             raise ValueError("a frame is listed twice")
         for key, expression in self.expressions.items():
-            if self.objects and expression.obj_id is not None and expression.obj_id not in self.objects:
-                raise ValueError(f"expression {key}: unknown obj_id {expression.obj_id!r}, known are {sorted(self.objects)}")
+            unknown = [name for name in expression.object_ids if self.objects and name not in self.objects]
+            if unknown:
+                raise ValueError(f"expression {key}: unknown obj_id {unknown[0]!r}, known are {sorted(self.objects, key=int)}")
             if expression.best_frame is not None and not 0 <= expression.best_frame < len(self.frames):
                 raise ValueError(f"expression {key}: best_frame {expression.best_frame} is not in 0..{len(self.frames) - 1}")
         return self
@@ -71,7 +81,7 @@ class _Meta(BaseModel):
 
 
 def load_davis16(root: str | Path, videos: Collection[str] | None = None, split: str = "all") -> list[Clip]:
-    """Return the clips of a DAVIS folder, in the order of its JSON.
+    """Return the clips of a folder of DAVIS-2016, in the order of its JSON.
 
     Args:
         root: folder that holds JPEGImages, Annotations and meta_expressions.json.
@@ -80,6 +90,15 @@ def load_davis16(root: str | Path, videos: Collection[str] | None = None, split:
     Raises: SourceNotFound: no such folder or JSON. InvalidDocument: the JSON does not follow its schema, or the files do not
         agree with it (missing, unexpected, of another size), all problems in one error. UnknownName: no clip of that name.
     """
+    return _load("davis16", root, videos, split)
+
+
+def load_davis17(root: str | Path, videos: Collection[str] | None = None, split: str = "all") -> list[Clip]:
+    """Return the clips of a folder of DAVIS-2017, several objects in a clip; arguments, order and errors as for `load_davis16`."""
+    return _load("davis17", root, videos, split)
+
+
+def _load(dataset: str, root: str | Path, videos: Collection[str] | None, split: str) -> list[Clip]:
     root = Path(root)
     chosen = choose(_read_meta(root / META).videos, videos)
     problems: list[InputError] = []
@@ -91,7 +110,7 @@ def load_davis16(root: str | Path, videos: Collection[str] | None = None, split:
         else:
             problems.extend(_file_problems(root, name, clip.frames, size))
     raise_problems("the files do not agree with " + META, str(root), problems, "restore the files, or leave these clips out")
-    return [_clip(root, split, name, clip) for name, clip in chosen.items()]
+    return [_clip(dataset, root, split, name, clip) for name, clip in chosen.items()]
 
 
 def _read_meta(path: Path) -> _Meta:
@@ -149,18 +168,18 @@ def _jpeg_size(path: Path) -> tuple[int, int]:
         raise InvalidDocument("not a picture", where=str(path)) from error
 
 
-def _clip(root: Path, split: str, name: str, entry: _ClipEntry) -> Clip:
+def _clip(dataset: str, root: Path, split: str, name: str, entry: _ClipEntry) -> Clip:
     return Clip(
-        dataset="davis16",
+        dataset=dataset,
         split=split,
         name=name,
         frame_names=tuple(entry.frames),
         open=partial(open_video, _frame_folder(root, name)),
         expressions=tuple(_expression(key, one) for key, one in entry.expressions.items()),
-        masks=PngMasks({index: _mask_path(root, name, frame) for index, frame in enumerate(entry.frames)}),
+        masks=PngMasks({index: _mask_path(root, name, frame) for index, frame in enumerate(entry.frames)}, has_void=True),
+        objects=tuple(entry.objects),
     )
 
 
 def _expression(key: str, entry: _ExpressionEntry) -> Expression:
-    object_ids = (entry.obj_id,) if entry.obj_id else ()
-    return Expression(key, entry.exp, object_ids, entry.kind, entry.best_frame, entry.difficulty)
+    return Expression(key, entry.exp, entry.object_ids, entry.kind, entry.best_frame, entry.difficulty)

@@ -1,4 +1,4 @@
-"""Loading a DAVIS-2016 folder drawn here, and the real one where it is."""
+"""Loading folders of DAVIS-2016 and DAVIS-2017 drawn here, and the real ones where they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 
 from helpers.drawn_davis import HEIGHT, WIDTH, by_name, draw_davis, gold_mask, load
+from helpers.drawn_davis17 import LENGTH, VOID_ROWS, draw_davis17, labels_of
+from videoseg_r1.datasets.davis import load_davis17
 from videoseg_r1.datasets.mask_files import read_png_mask
+from videoseg_r1.datasets.sample import samples_of
 from videoseg_r1.errors import InvalidDocument, SourceNotFound, UnknownName
 
 
@@ -89,6 +92,42 @@ def test_palette_masks_are_read_by_index(root: Path) -> None:
         assert mask.sum() == mask[rows].size
 
 
+# ---- several objects ----
+
+
+def test_expressions_mean_one_object_several_or_none(tmp_path: Path) -> None:
+    clips = load_davis17(draw_davis17(tmp_path))
+    assert [(clip.dataset, clip.name, clip.objects) for clip in clips] == [("davis17", "fox", ("2", "5", "7")), ("davis17", "gnu", ("1",))]
+    samples = by_name(samples_of(clips))
+    assert {name: sample.expression.object_ids for name, sample in samples.items()} == {
+        "fox/0": ("2",),
+        "fox/1": ("7",),
+        "fox/2": ("2", "7"),
+        "fox/3": (),
+        "fox/4": ("2",),
+        "gnu/0": ("1",),
+    }
+    assert [samples[f"fox/{k}"].kind for k in range(5)] == ["referring", "motion", "several", "absent", "reasoning"]
+    for index in range(LENGTH):
+        np.testing.assert_array_equal(samples["fox/2"].mask(index), np.isin(labels_of("fox", index), (2, 7)))
+        assert not samples["fox/3"].mask(index).any()
+
+
+def test_void_pixels_do_not_count(tmp_path: Path) -> None:
+    samples = by_name(samples_of(load_davis17(draw_davis17(tmp_path))))
+    void = samples["fox/0"].ignored(0)
+    assert void is not None
+    assert void[:VOID_ROWS].all()
+    assert not void[VOID_ROWS:].any()
+    assert samples["gnu/0"].ignored(0) is None
+
+
+def test_white_in_grey_masks_is_an_object_and_not_void(root: Path) -> None:
+    sample = by_name(load(root))["ant/0"]
+    assert sample.mask(0).any()
+    assert sample.ignored(0) is None
+
+
 # ---- bad input ----
 
 
@@ -133,6 +172,12 @@ def test_files_that_are_no_frames_do_not_matter(root: Path) -> None:
     [
         ({"expressions": {"0": {"exp": "it", "obj_id": "2"}}}, "unknown obj_id '2'"),
         ({"expressions": {"0": {"exp": "it", "obj_id": "one"}}}, "obj_id"),
+        ({"expressions": {"0": {"exp": "it", "obj_id": "1,2"}}}, "unknown obj_id '2'"),
+        ({"expressions": {"0": {"exp": "it", "obj_id": "1, 1"}}}, "obj_id"),
+        ({"expressions": {"0": {"exp": "it", "obj_id": "1,1"}}}, "names an object twice"),
+        ({"expressions": {"0": {"exp": "it", "obj_id": "255"}}}, "obj_id"),
+        ({"objects": {"255": {}}}, "objects/255"),
+        ({"objects": {"01": {}}}, "objects/01"),
         ({"expressions": {"0": {"exp": "it", "obj_id": "1", "kind": "absent"}}}, "disagree"),
         ({"expressions": {"0": {"exp": "it", "obj_id": None, "kind": "motion"}}}, "disagree"),
         ({"expressions": {"0": {"exp": "it", "obj_id": "1", "best_frame": 4}}}, "best_frame 4"),
@@ -169,3 +214,18 @@ def test_the_development_clips(shared_data: Path) -> None:
     assert (swan.kind, swan.num_frames, swan.size, swan.expression.best_frame) == ("reasoning", 50, (854, 480), 0)
     path = shared_data / "davis16_dev" / "Annotations" / "480p" / "blackswan" / "00007.png"
     np.testing.assert_array_equal(swan.mask(7), np.asarray(Image.open(path)) > 127)
+
+
+def test_the_clips_of_several_objects(shared_data: Path) -> None:
+    clips = load_davis17(shared_data / "multi_dev")
+    assert {clip.name: clip.objects for clip in clips} == {
+        "dogs-jump": ("1", "2", "3"),
+        "train": ("1", "2", "3", "4"),
+        "soapbox": ("1", "2", "3"),
+        "horsejump-high": ("1", "2"),
+    }
+    samples = samples_of(clips)
+    assert (len(samples), sum(sample.target_present for sample in samples)) == (32, 28)
+    wagons = by_name(samples)["train/6"]
+    path = shared_data / "multi_dev" / "Annotations" / "480p" / "train" / "00011.png"
+    np.testing.assert_array_equal(wagons.mask(11), np.isin(np.asarray(Image.open(path)), (2, 3, 4)))
