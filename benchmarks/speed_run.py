@@ -37,9 +37,15 @@ PARTS: dict[str, tuple[str, ...]] = {
     "cuts": ("stages.propagation.both_ways:with_cuts",),
     "features": ("lite.tracking.tracker:Tracker._describe",),
     "read": ("lite.tracking.tracker:Tracker._read",),
-    "appearance": ("lite.tracking.appearance:AppearanceModel.fit", "lite.tracking.appearance:AppearanceModel.scores"),
+    "appearance": (
+        "lite.tracking.appearance:AppearanceModel.fit",
+        "lite.tracking.appearance:AppearanceModel.log_probabilities",
+        "lite.tracking.appearance:AppearanceModel.scores",
+    ),
+    "nearness": ("lite.tracking.nearness:Nearness.log_odds", "lite.tracking.nearness:Nearness.keep"),
+    "identity": ("lite.tracking.identity:Identity.check",),
     "outline": ("lite.tracking.saliency_prior:SaliencyPrior.look", "lite.tracking.saliency_prior:SaliencyPrior.compare"),
-    "decide": ("lite.tracking.tracker:_decide",),
+    "decide": ("lite.tracking.tracker:_decide", "lite.tracking.tracker:_masks"),
     "recognise": ("stages.propagation.recognition:Recogniser.learn", "stages.propagation.recognition:Recogniser.search"),
     "write": ("masks:MaskSpool.put",),
 }

@@ -21,7 +21,7 @@ from videoseg_r1.lite.perception.perceived_video import Perception
 from videoseg_r1.lite.perception.saliency import Saliency, load_saliency
 from videoseg_r1.lite.reader import trained
 from videoseg_r1.lite.segmenter import LiteSegmenter
-from videoseg_r1.lite.tracking import saliency_prior, tracker
+from videoseg_r1.lite.tracking import tracker
 from videoseg_r1.models import devices
 from videoseg_r1.models.devices import Placement
 from videoseg_r1.presets.lite import lite_matcher_stages, lite_segmenter, lite_stages
@@ -56,7 +56,7 @@ class Loaders:
 @pytest.fixture
 def loaders(monkeypatch):
     made = Loaders()
-    for module in (perceived_video, segmenter_module, saliency_prior):
+    for module in (perceived_video, segmenter_module):
         monkeypatch.setattr(module, "load_saliency", made.saliency)
     monkeypatch.setattr(perceived_video, "load_backbone", made.backbone)
     monkeypatch.setattr(perceived_video, "classify", lambda backbone, rgb, mask, box: np.full(1000, 1e-3, np.float32))
@@ -149,7 +149,12 @@ def test_the_tracker_computes_on_its_device_from_the_first_frame_on(loaders, mon
         devices_of_probabilities.append(probability.device)
         return Tracked((_FRAMES[0].mean(2) > 150)[None], (1.0,))
 
-    monkeypatch.setattr(tracker, "_decide", decide)
+    def read(query, memory, radius, top_k, temperature):
+        assert {part.device for part in (query, *(frame.keys for frame in memory))} == {META}
+        return query[:1]
+
+    monkeypatch.setattr(tracker, "_masks", decide)
+    monkeypatch.setattr(tracker, "read", read)  # which looks at values
     monkeypatch.setattr(torch.Tensor, "__bool__", lambda self: True)  # meta tensors have no values to look at
     stepper = tracker.Tracker(META)
     stepper.step(_FRAMES[0], Given.of((_FRAMES[0].mean(2) > 150)[None]))
@@ -157,8 +162,7 @@ def test_the_tracker_computes_on_its_device_from_the_first_frame_on(loaders, mon
         stepper.step(_FRAMES[1])
     assert devices_of_probabilities == [META] * 3
     stored = list(stepper._memory)
-    assert {part.device for one in stored for part in (one.features, one.cover, one.sample.features, one.sample.cover)} == {META}
-    assert set(loaders.saliency_devices) == {META}
+    assert {part.device for one in stored for part in (one.keys, one.cover, one.sample.features, one.sample.cover)} == {META}
 
 
 @pytest.mark.parametrize(

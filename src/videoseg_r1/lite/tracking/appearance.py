@@ -26,7 +26,7 @@ class AppearanceSample:
     Attributes:
         features: (P, C) float32, of its cells.
         cover: (P, 1 + N), which part of each cell the background and each object cover; rows sum to 1.
-        known: bool (N,); about an object that was not known yet the frame says nothing: it may be in the background.
+        known: bool (N,) on the CPU; about an object that was not known yet the frame says nothing: it may be in the background.
         size: (N,) float32, how much there is to be seen of each object, in pixels of the frame.
     """
 
@@ -69,27 +69,28 @@ class AppearanceModel:
         """
         features = torch.cat([sample.features for sample in samples])
         cover = torch.cat([sample.cover for sample in samples])
-        known = torch.stack([sample.known for sample in samples]).any(0)
+        known = torch.stack([sample.known for sample in samples]).any(0).to(features.device)
         self._open = torch.where(torch.cat([torch.ones_like(known[:1]), known]), 0.0, _NEVER).to(features)
         weight = torch.cat([_weights(sample, row) for sample, row in zip(samples, _class_shares(samples, shares), strict=True)])[:, None]
-        unsure = torch.cat([(~sample.known).to(features)[None].expand(len(sample.cover), -1) for sample in samples]) * known.to(features)
+        unsure = torch.cat([(~sample.known).to(features)[None].expand(len(sample.cover), -1) for sample in samples]) * known
         steps = self._steps
-        if self._weights is None:
-            self._weights, steps = features.new_zeros(features.shape[1], cover.shape[1]), _FIRST_STEPS
+        weights = self._weights
+        if weights is None:
+            weights, steps = features.new_zeros(features.shape[1], cover.shape[1]), _FIRST_STEPS
         eye = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
         factor = torch.linalg.cholesky((features * weight).T @ features / 4 + self._regularisation * eye)
         for _ in range(steps):
-            self._weights = self._weights + self._newton_step(features, cover, weight, unsure, factor)
+            weights = weights + self._newton_step(weights, features, cover, weight, unsure, factor)
+        self._weights = weights
 
     def _newton_step(
-        self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, unsure: torch.Tensor, factor: torch.Tensor
+        self, weights: torch.Tensor, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, unsure: torch.Tensor, factor: torch.Tensor
     ) -> torch.Tensor:
         """Return a step (C, 1 + N) towards the minimum, by conjugate directions with the bound of the curvature as preconditioner."""
-        assert self._weights is not None
-        p = torch.softmax(x @ self._weights + self._open, 1)
+        p = torch.softmax(x @ weights + self._open, 1)
         if bool(unsure.any()):
             y = _share_background(p, y, unsure)
-        residual = -(x.T @ (weight * (p - y)) + self._regularisation * self._weights)
+        residual = -(x.T @ (weight * (p - y)) + self._regularisation * weights)
         step = torch.zeros_like(residual)
         conditioned = torch.cholesky_solve(residual, factor)
         direction, length = conditioned, (residual * conditioned).sum()

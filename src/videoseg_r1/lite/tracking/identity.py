@@ -38,7 +38,8 @@ _Plane = npt.NDArray[np.bool_]
 @dataclass(frozen=True, slots=True, eq=False)
 class Exchange:
     """What really belongs to whom: `labels` (rows, columns), -1 where nothing changes, 0 background, k + 1 object k; `owner` had the part
-    that belongs to `lost`."""
+    that belongs to `lost`.
+    """
 
     labels: _Labels
     owner: int
@@ -89,9 +90,7 @@ class Identity:
         _, owner, lost, part = found
         return Exchange(_exchanged(likely, labels, owner + 1, lost + 1, part), owner, lost)
 
-    def _hypotheses(
-        self, likely: npt.NDArray[np.float32], labels: _Labels, cells_per_pixel: float
-    ) -> list[tuple[float, int, int, _Plane]]:
+    def _hypotheses(self, likely: npt.NDArray[np.float32], labels: _Labels, cells_per_pixel: float) -> list[tuple[float, int, int, _Plane]]:
         """Return (gain, owner, lost object, part of the owner that is the lost one)."""
         expected = np.maximum(_LEAST_CELLS, _LEAST_PART * self._sizes * cells_per_pixel)
         found: list[tuple[float, int, int, _Plane]] = []

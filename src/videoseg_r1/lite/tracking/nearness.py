@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from videoseg_r1.lite.tracking.crop import Crop
+from videoseg_r1.stages.propagation.motion import GreyImage, MotionEstimator, grey
 from videoseg_r1.types import BoolMask, RgbImage
 
 _STEP = 2
@@ -23,7 +24,7 @@ _STEP = 2
 @dataclass(frozen=True, slots=True, eq=False)
 class _Before:
     crop: Crop
-    grey: npt.NDArray[np.uint8]
+    grey: GreyImage
     masks: npt.NDArray[np.float32]
 
 
@@ -33,56 +34,53 @@ class Nearness:
     Args:
         reach: pixels of the working picture in which the log odds fall by one.
         most: what they fall at most, so that a thing that leapt can still be found.
-        background: what they fall at most for the background inside an object.
     """
 
-    def __init__(self, reach: float, most: float, background: float) -> None:
-        self._reach, self._most, self._background = reach, most, background
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    def __init__(self, reach: float, most: float) -> None:
+        self._reach, self._most = reach, most
+        self._motion = MotionEstimator()
         self._before: _Before | None = None
 
     def log_odds(self, picture: RgbImage, crop: Crop) -> torch.Tensor | None:
-        """Return log odds (1 + N, height / 2, width / 2) float32, at most 0, of the background and each object; None without a last picture.
+        """Return log odds (N, height / 2, width / 2) float32, at most 0, of each object.
 
-        An object that had no mask may be anywhere: its log odds are 0.
+        There are none without a last picture. An object that had no mask may be anywhere: its log odds are 0.
         """
         before = self._before
         if before is None:
             return None
-        grey = _small_grey(picture)
+        now = _small(picture)
         masks = before.masks
         if before.crop == crop:
-            flow = self._flow.calc(grey, before.grey, None)  # type: ignore[call-overload]  # None asks OpenCV for a new array
-            x, y = np.meshgrid(np.arange(grey.shape[1], dtype=np.float32), np.arange(grey.shape[0], dtype=np.float32))
-            x, y = x + flow[..., 0], y + flow[..., 1]
+            motion = self._motion.since(before.grey, now)
+            x, y = np.meshgrid(np.arange(now.shape[1], dtype=np.float32), np.arange(now.shape[0], dtype=np.float32))
+            x, y = x + motion[..., 0], y + motion[..., 1]
             masks = np.stack([cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for mask in masks])
         else:
-            masks = np.stack([_moved(mask, before.crop, crop, grey.shape) for mask in masks])
-        planes = [(1 - masks.sum(0), self._background), *((mask, self._most) for mask in masks)]
-        return torch.from_numpy(np.stack([self._falling(mask, most) for mask, most in planes]))
+            masks = np.stack([_moved(mask, before.crop, crop, now.shape) for mask in masks])
+        return torch.from_numpy(np.stack([self._falling(mask) for mask in masks]))
 
     def keep(self, picture: RgbImage, crop: Crop, masks: BoolMask) -> None:
         """Remember a picture and the masks (N, H, W) of its frame."""
         size = (crop.width // _STEP, crop.height // _STEP)
         small = [cv2.resize(crop.cut_mask(mask).astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in masks]
-        self._before = _Before(crop, _small_grey(picture), np.stack(small).astype(np.float32))
+        self._before = _Before(crop, _small(picture), np.stack(small).astype(np.float32))
 
     def forget(self) -> None:
         """Start anew: the next picture is of another scene, or what was known of places was wrong."""
         self._before = None
 
-    def _falling(self, mask: npt.NDArray[np.float32], most: float) -> npt.NDArray[np.float32]:
+    def _falling(self, mask: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         inside = mask > 0.5
         if not inside.any():
             return np.zeros(mask.shape, np.float32)
         away = cv2.distanceTransform((~inside).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
-        return np.asarray(-np.minimum(away * (_STEP / self._reach), most), np.float32)
+        return np.asarray(-np.minimum(away * (_STEP / self._reach), self._most), np.float32)
 
 
-def _small_grey(picture: RgbImage) -> npt.NDArray[np.uint8]:
+def _small(picture: RgbImage) -> GreyImage:
     height, width = picture.shape[:2]
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, (width // _STEP, height // _STEP), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(grey(picture), (width // _STEP, height // _STEP), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _moved(mask: npt.NDArray[np.float32], source: Crop, crop: Crop, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -91,7 +89,7 @@ def _moved(mask: npt.NDArray[np.float32], source: Crop, crop: Crop, shape: tuple
     xs = crop.x1 + (np.arange(width, dtype=np.float32) + 0.5) / width * (crop.x2 - crop.x1)
     ys = crop.y1 + (np.arange(height, dtype=np.float32) + 0.5) / height * (crop.y2 - crop.y1)
     rows, columns = mask.shape
-    x, y = np.meshgrid(
-        (xs - source.x1) / (source.x2 - source.x1) * columns - 0.5, (ys - source.y1) / (source.y2 - source.y1) * rows - 0.5
+    x, y = np.meshgrid((xs - source.x1) / (source.x2 - source.x1) * columns - 0.5, (ys - source.y1) / (source.y2 - source.y1) * rows - 0.5)
+    return np.asarray(
+        cv2.remap(mask, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32
     )
-    return np.asarray(cv2.remap(mask, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32)

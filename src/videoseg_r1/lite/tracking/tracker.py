@@ -37,6 +37,9 @@ CALIBRATION = Calibration(0.95, -0.6)
 """Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
 `benchmarks/confidence.py` (docs/results.md, "Confidence")."""
 
+_NEVER = -1e4
+"""Log probability of an object that is not known yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrackerConfig:
@@ -58,7 +61,7 @@ class TrackerConfig:
         regularisation: of the appearance model.
         max_read_odds, max_appearance_odds: the log odds of each source of evidence are limited to these.
         nearness_reach: pixels of the working picture in which the log odds of nearness fall by one.
-        max_nearness_odds, max_background_odds: what they fall at most, for an object and for the background.
+        max_nearness_odds: what they fall at most.
         search_every: frames from one look at the whole frame to the next, while an object is not seen.
     """
 
@@ -79,8 +82,17 @@ class TrackerConfig:
     max_appearance_odds: float = 6.0
     nearness_reach: float = 8.0
     max_nearness_odds: float = 4.0
-    max_background_odds: float = 0.5
     search_every: int = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A frame in the feature space of the run; `lasting` only where several objects are followed."""
+
+    frame: FrameFeatures
+    keys: torch.Tensor
+    looks: torch.Tensor
+    lasting: torch.Tensor | None
 
 
 @dataclass(slots=True, eq=False)
@@ -113,7 +125,7 @@ class Tracker:
         self._space: FeatureSpace | None = None
         self._memory: MemoryStore[_Stored] = MemoryStore(config.max_recent)
         self._appearance = AppearanceModel(config.regularisation)
-        self._nearness = Nearness(config.nearness_reach, config.max_nearness_odds, config.max_background_odds)
+        self._nearness = Nearness(config.nearness_reach, config.max_nearness_odds)
         self._identity = Identity(config.regularisation)
         self._crop: Crop | None = None
         self._last: BoolMask | None = None
@@ -145,22 +157,20 @@ class Tracker:
             self._scene += 1
             self._nearness.forget()
         frame = self._describe(rgb, np.zeros_like(known) if is_carried and search is not None else known)
-        if self._space is None:
-            masks = np.stack([frame.crop.cut_mask(mask) for mask in known])
-            self._space = FeatureSpace(frame, masks, self.config.num_keys, self.config.num_looks)
-        keys, looks = self._space.keys(frame), self._space.looks(frame)
+        seen = self._seen(frame, known)
         tracked, cover = Tracked(known, given_confidence(known)), None
         if is_carried:
-            probability = self._decide(frame, keys, looks, None if search is None else search.sought)
+            probability = self._decide(seen, None if search is None else search.sought)
             tracked = _masks(probability, frame.crop, rgb.shape[:2], search).corrected(given)
             if given is None and search is None:
                 cover = F.interpolate(probability[None, 1:], frame.crop.grid, mode="area")[0]
         if given is not None:
             self._known |= given.which
         if cover is None:
-            cover = frame.crop.to_grid(tracked.masks).to(keys.device)
-        self._remember(frame, keys, looks, cover, tracked.masks, is_given=given is not None)
-        self._nearness.keep(frame.picture, frame.crop, tracked.masks)
+            cover = frame.crop.to_grid(tracked.masks).to(seen.keys.device)
+        self._remember(seen, cover, tracked.masks, is_given=given is not None)
+        if len(known) > 1:
+            self._nearness.keep(frame.picture, frame.crop, tracked.masks)
         self._last = tracked.masks
         return tracked
 
@@ -214,23 +224,30 @@ class Tracker:
                 found[number, y1:y2, x1:x2] = True
         return found
 
+    def _seen(self, frame: FrameFeatures, masks: BoolMask) -> _Seen:
+        if self._space is None:
+            objects = np.stack([frame.crop.cut_mask(mask) for mask in masks])
+            self._space = FeatureSpace(frame, objects, self.config.num_keys, self.config.num_looks)
+        lasting = self._space.lasting(frame) if len(masks) > 1 else None
+        return _Seen(frame, self._space.keys(frame), self._space.looks(frame), lasting)
+
     # ---- the decision ----
 
-    def _decide(self, frame: FrameFeatures, keys: torch.Tensor, looks: torch.Tensor, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
+    def _decide(self, seen: _Seen, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
         """Return the probabilities (1 + N, height, width) of the background and each object, for each pixel of the working picture."""
-        crop = frame.crop
-        evidence = self._likely_looks(looks, crop) + self._read(keys, crop, sought)
+        frame, crop = seen.frame, seen.frame.crop
+        evidence = self._likely_looks(seen.looks, crop) + self._read(seen.keys, crop, sought)
         size = frame.picture.shape[:2]
         evidence = F.interpolate(evidence[None], size, mode="bilinear", align_corners=False)[0]
-        near = self._nearness.log_odds(frame.picture, crop)
+        near = self._nearness.log_odds(frame.picture, crop) if len(self._known) > 1 else None
         if near is not None:
-            evidence += F.interpolate(near[None].to(evidence), size, mode="bilinear", align_corners=False)[0]
+            near = F.interpolate(near[None].to(evidence), size, mode="bilinear", align_corners=False)[0]
+            evidence[1:] = _reweighted(evidence[1:], near)
         probability = torch.softmax(evidence, 0)
-        if sought is not None or len(self._known) < 2:
+        if sought is not None or seen.lasting is None:
             return probability
-        assert self._space is not None
         cover = F.interpolate(probability[None, 1:], crop.grid, mode="area")[0].cpu().numpy()
-        exchange = self._identity.check(self._space.lasting(frame), cover, float(np.prod(crop.cells_per_pixel)))
+        exchange = self._identity.check(seen.lasting, cover, float(np.prod(crop.cells_per_pixel)))
         return probability if exchange is None else self._exchanged(probability, exchange)
 
     def _likely_looks(self, looks: torch.Tensor, crop: Crop) -> torch.Tensor:
@@ -244,8 +261,8 @@ class Tracker:
         """Return log probabilities that differ by at most about `most`; those of objects that are not known stay very low."""
         least = float(np.exp(-most))
         likely = torch.log((probability + least) / (1 + len(probability) * least))
-        likely[1:][torch.from_numpy(~self._known).to(likely.device)] = -1e4
-        return likely
+        unknown = torch.from_numpy(np.concatenate([[False], ~self._known])).to(likely.device)
+        return likely.masked_fill(unknown[:, None, None], _NEVER)
 
     def _read(self, keys: torch.Tensor, crop: Crop, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
         """Return the log probabilities (1 + N, rows, columns) of the window read.
@@ -258,7 +275,7 @@ class Tracker:
         known = torch.from_numpy(self._known)
         memory: list[WindowKeys] = []
         for stored in self._memory:
-            if stored.scene != self._scene or bool((known & ~stored.sample.known.cpu()).any()):
+            if stored.scene != self._scene or bool((known & ~stored.sample.known).any()):
                 continue
             if stored.windows is None:
                 stored.windows = _windows(stored, crop, radius)
@@ -269,7 +286,8 @@ class Tracker:
         cover = torch.cat([(1 - cover.sum(0, keepdim=True)).clamp_min(0), cover])
         likely = self._limited(cover, self.config.max_read_odds)
         if sought is not None:
-            likely[1:][torch.from_numpy(sought).to(likely.device)] = likely[0]
+            anywhere = torch.from_numpy(np.concatenate([[False], sought])).to(likely.device)
+            likely = torch.where(anywhere[:, None, None], likely[:1], likely)
         return likely
 
     def _exchanged(self, probability: torch.Tensor, exchange: Exchange) -> torch.Tensor:
@@ -286,22 +304,17 @@ class Tracker:
 
     # ---- the memory ----
 
-    def _remember(
-        self, frame: FrameFeatures, keys: torch.Tensor, looks: torch.Tensor, cover: torch.Tensor, masks: BoolMask, *, is_given: bool
-    ) -> None:
+    def _remember(self, seen: _Seen, cover: torch.Tensor, masks: BoolMask, *, is_given: bool) -> None:
         if not is_given and not bool((cover > 0.5).any()):
             return  # a frame that shows no object adds nothing, and would push out a frame that does
         # neighbouring cells look nearly the same: of a frame without given masks, the appearance model takes every third
         every = 1 if is_given else 3
         whole = torch.cat([(1 - cover.sum(0, keepdim=True)).clamp_min(0), cover]).flatten(1).T
         size = torch.from_numpy(masks.sum((1, 2)).astype(np.float32)).to(cover.device)
-        known = torch.from_numpy(self._known.copy()).to(cover.device)
-        sample = AppearanceSample(looks[::every], whole[::every].contiguous(), known, size)
-        assert self._space is not None
-        lasting = None
-        if is_given and len(masks) > 1:
-            lasting = AppearanceSample(self._space.lasting(frame), whole, known, size)
-        self._memory.add(_Stored(self._scene, frame.crop, keys, cover, sample, lasting), anchor=is_given)
+        known = torch.from_numpy(self._known.copy())
+        sample = AppearanceSample(seen.looks[::every], whole[::every].contiguous(), known, size)
+        lasting = AppearanceSample(seen.lasting, whole, known, size) if is_given and seen.lasting is not None else None
+        self._memory.add(_Stored(self._scene, seen.frame.crop, seen.keys, cover, sample, lasting), anchor=is_given)
         anchors, recent = self._memory.anchors, self._memory.recent
         if lasting is not None:
             given = [stored.lasting for stored in anchors if stored.lasting is not None]
@@ -314,6 +327,12 @@ class Tracker:
     def _fit(self, samples: list[AppearanceSample], shares: list[float]) -> None:
         with torch.inference_mode():
             self._appearance.fit(samples, shares)
+
+
+def _reweighted(evidence: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    """Return log weights (N, ...) changed by log odds (N, ...): which object is likelier changes, that it is one of them does not."""
+    changed = evidence + by
+    return changed + (torch.logsumexp(evidence, 0) - torch.logsumexp(changed, 0))
 
 
 def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
