@@ -29,24 +29,27 @@ class FrameFeatures:
         crop: which part of the frame, at which size.
         picture: (height, width, 3) uint8.
         cells: (P, C) float32, for each cell of the memory grid the features of four stages, each of unit length, and the mean colour.
-        fine: maps (1, 16, height / 2, width / 2) and (1, 24, height / 4, width / 4), for the outline.
+        prepared: (1, 3, height, width) float32, the picture as networks take it.
+        maps: of the first five stages of the backbone.
     """
 
     crop: Crop
     picture: RgbImage
     cells: torch.Tensor
-    fine: tuple[torch.Tensor, torch.Tensor]
+    prepared: torch.Tensor
+    maps: list[torch.Tensor]
 
     @property
     def num_bytes(self) -> int:
         """What this keeps in memory."""
-        return self.picture.nbytes + sum(tensor.nbytes for tensor in (self.cells, *self.fine))
+        return self.picture.nbytes + sum(tensor.nbytes for tensor in (self.cells, self.prepared, *self.maps))
 
 
 def describe_frame(rgb: RgbImage, crop: Crop, backbone: Backbone) -> FrameFeatures:
     """Return the features of a part of a frame (H, W, 3) uint8."""
     picture = crop.cut(rgb)
-    maps = backbone.features(prepare(picture, (crop.width, crop.height), backbone.device), num_stages=5)
+    prepared = prepare(picture, (crop.width, crop.height), backbone.device)
+    maps = backbone.features(prepared, num_stages=5)
     rows, columns = crop.grid
 
     def at_grid(x: torch.Tensor) -> torch.Tensor:
@@ -57,7 +60,7 @@ def describe_frame(rgb: RgbImage, crop: Crop, backbone: Backbone) -> FrameFeatur
     colour = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255 - 0.5
     planes = [at_grid(F.avg_pool2d(maps[1], 2)), at_grid(maps[2]), at_grid(maps[3]), at_grid(maps[4])]
     planes.append(torch.from_numpy(colour).permute(2, 0, 1).to(backbone.device))
-    return FrameFeatures(crop, picture, torch.cat(planes).flatten(1).T.contiguous(), (maps[0], maps[1]))
+    return FrameFeatures(crop, picture, torch.cat(planes).flatten(1).T.contiguous(), prepared, maps)
 
 
 class FeatureSpace:

@@ -25,6 +25,7 @@ from videoseg_r1.lite.tracking.crop import Crop, bounds, crop_around, still_fits
 from videoseg_r1.lite.tracking.features import FeatureSpace, FrameFeatures, describe_frame
 from videoseg_r1.lite.tracking.identity import Exchange, Identity
 from videoseg_r1.lite.tracking.nearness import Nearness
+from videoseg_r1.lite.tracking.outline import load_outline
 from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.stages.propagation.both_ways import Tracked
 from videoseg_r1.stages.propagation.calibration import Calibration, expected_iou, given_confidence
@@ -126,6 +127,7 @@ class Tracker:
         self._memory: MemoryStore[_Stored] = MemoryStore(config.max_recent)
         self._appearance = AppearanceModel(config.regularisation)
         self._nearness = Nearness(config.nearness_reach, config.max_nearness_odds)
+        self._outline = load_outline(device)
         self._identity = Identity(config.regularisation)
         self._crop: Crop | None = None
         self._last: BoolMask | None = None
@@ -238,17 +240,34 @@ class Tracker:
         frame, crop = seen.frame, seen.frame.crop
         evidence = self._likely_looks(seen.looks, crop) + self._read(seen.keys, crop, sought)
         size = frame.picture.shape[:2]
-        evidence = F.interpolate(evidence[None], size, mode="bilinear", align_corners=False)[0]
-        near = self._nearness.log_odds(frame.picture, crop) if len(self._known) > 1 else None
+        inside = self._sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame)
+        if len(self._known) == 1:
+            return torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside)])
+        which = F.interpolate(evidence[None, 1:], size, mode="bilinear", align_corners=False)[0]
+        near = self._nearness.log_odds(frame.picture, crop)
         if near is not None:
-            near = F.interpolate(near[None].to(evidence), size, mode="bilinear", align_corners=False)[0]
-            evidence[1:] = _reweighted(evidence[1:], near)
-        probability = torch.softmax(evidence, 0)
+            which += F.interpolate(near[None].to(which), size, mode="bilinear", align_corners=False)[0]
+        probability = torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside) * torch.softmax(which, 0)])
         if sought is not None or seen.lasting is None:
             return probability
         cover = F.interpolate(probability[None, 1:], crop.grid, mode="area")[0].cpu().numpy()
         exchange = self._identity.check(seen.lasting, cover, float(np.prod(crop.cells_per_pixel)))
         return probability if exchange is None else self._exchanged(probability, exchange)
+
+    def _sharpened(self, odds: torch.Tensor, frame: FrameFeatures) -> torch.Tensor:
+        """Return the log odds (1, height, width) of "one of the objects" for each pixel, from those of the cells (rows, columns).
+
+        Near the outline they are those of the outline network. Elsewhere it has no say: what it took away or added there would be
+        remembered, and once more the next time.
+        """
+        coarse, inside = odds[None, None], (odds > 0).to(odds)[None, None]
+        near = F.max_pool2d(inside, 3, 1, 1) + F.max_pool2d(1 - inside, 3, 1, 1) - 1
+        sharp = self._outline(coarse, frame.prepared, frame.maps)
+
+        def fine(x: torch.Tensor) -> torch.Tensor:
+            return F.interpolate(x, frame.picture.shape[:2], mode="bilinear", align_corners=False)[0]
+
+        return torch.lerp(fine(coarse), fine(sharp), fine(near))
 
     def _likely_looks(self, looks: torch.Tensor, crop: Crop) -> torch.Tensor:
         """Return the log probabilities (1 + N, rows, columns) of the appearance model."""
@@ -327,12 +346,6 @@ class Tracker:
     def _fit(self, samples: list[AppearanceSample], shares: list[float]) -> None:
         with torch.inference_mode():
             self._appearance.fit(samples, shares)
-
-
-def _reweighted(evidence: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
-    """Return log weights (N, ...) changed by log odds (N, ...): which object is likelier changes, that it is one of them does not."""
-    changed = evidence + by
-    return changed + (torch.logsumexp(evidence, 0) - torch.logsumexp(changed, 0))
 
 
 def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
