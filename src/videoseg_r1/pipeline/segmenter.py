@@ -332,6 +332,6 @@ def _given_objects(trace: Trace) -> GivenObjects | None:
 
 def _seeds_of(masks: Mapping[int, BoolMask]) -> Seeds:
     """Return the masks (N, H, W) by frame as seeds, of the objects that got a mask in any frame; a frame without one says nothing of it."""
-    shown = {index: one.any((1, 2)) for index, one in masks.items()}
+    shown = {index: np.asarray(one.any((1, 2)), np.bool_) for index, one in masks.items()}
     found = np.asarray(np.logical_or.reduce(list(shown.values())), np.bool_)
     return {index: Given.of(Given(one[found], shown[index][found])) for index, one in masks.items() if shown[index].any()}

@@ -47,7 +47,7 @@ class Meeting:
         """Return a frame, which was kept, from what both runs say of it; `late` is the backward one's."""
         index = late.index
         nearness = [self._nearness(k, index) for k in range(len(self._given))]
-        early = self._giving_way(self._spool.masks(index), late.masks, nearness)
+        early = self._giving_way(self._spool.masks(index), late, nearness)
         sure = [(self._spool.confidence(k, index), theirs) for k, theirs in enumerate(late.confidence)]
         weights = [
             (near * mine, (1 - near) * theirs) if 0 < near < 1 else (near, 1 - near)
@@ -77,16 +77,20 @@ class Meeting:
             return 1.0
         return (given[place] - index) / (given[place] - given[place - 1]) if place else 0.0
 
-    def _giving_way(self, early: BoolMask, late: BoolMask, nearness: list[float]) -> BoolMask:
+    def _giving_way(self, early: BoolMask, late: TrackedFrame, nearness: list[float]) -> BoolMask:
         """Return the forward masks without what the backward run gives to objects that the forward run does not know yet.
 
-        Only the backward run has told them from the others there; where it has lost sight of an object itself, it has not.
+        Only the backward run has told them from the others there. It is believed where it is as sure or surer, and where it has the other
+        object in sight too; elsewhere the pixel goes to the object that it lies deepest in.
         """
-        unknown = np.array(nearness) == 0
-        if not unknown.any():
-            return early
-        told = (~unknown & late.any((1, 2)))[:, None, None]
-        return early & ~(told & late[unknown].any(0))
+        told = early.copy()
+        unknown = [k for k, near in enumerate(nearness) if near == 0 and late.confidence[k] > 0]
+        for number in np.flatnonzero(late.masks.any((1, 2))).tolist() if unknown else ():
+            sure = self._spool.confidence(number, late.index)
+            for k in unknown:
+                if nearness[number] > 0 and late.confidence[k] >= sure:
+                    told[number] &= ~late.masks[k]
+        return told
 
     def _turns(self, index: int, masks: BoolMask, between: list[int]) -> list[TrackEvent]:
         """Return which objects are lost or found here, seen backwards, of those between two given frames."""

@@ -91,8 +91,8 @@ class Sam2Stepper:
     def _corrected(self, tracked: Tracked, given: Given) -> Tracked:
         """Return this with what is given; the last frame does not stay in the memory of objects that had to give way in it."""
         corrected = tracked.corrected(given)
-        gave_way = np.asarray((tracked.masks & ~corrected.masks).any((1, 2)), np.bool_)
-        self._forget(gave_way & ~given.which)
+        gave_way = (tracked.masks & ~corrected.masks).any((1, 2)) & ~given.which
+        self._forget(np.asarray(gave_way, np.bool_))
         return corrected
 
     def _forget(self, which: npt.NDArray[np.bool_]) -> None:

@@ -46,13 +46,13 @@ def test_a_mask_that_fills_the_frame_stays_full():
 _NOTHING = np.zeros((1, _H, _W), bool)
 
 
-def _late_second(early, late, events=()):
+def _late_second(early, late, events=(), sure=0.4):
     """What both say of frame 2, where the first object was given in frame 0 and the second one is given in frame 6."""
     first = Given(np.concatenate([_bar(0), _NOTHING]), np.array([True, False]))
     second = Given(np.concatenate([_NOTHING, _bar(40)]), np.array([False, True]))
     meeting = Meeting({0: first, 6: second}, (_W, _H))
     before = [event for event in events if event.direction == "forwards"]
-    meeting.wait(TrackedFrame(2, np.concatenate([early, _NOTHING]), (0.4 * early.any(), 0.0), tuple(before)))
+    meeting.wait(TrackedFrame(2, np.concatenate([early, _NOTHING]), (sure * early.any(), 0.0), tuple(before)))
     behind = tuple(event for event in events if event.direction == "backwards")
     return meeting.join(TrackedFrame(2, np.concatenate(late), tuple(0.8 * one.any() for one in late), behind))
 
@@ -60,6 +60,11 @@ def _late_second(early, late, events=()):
 def test_who_knew_both_objects_says_whose_a_pixel_is():
     found = _late_second(_bar(10, 40), (_bar(10), _bar(20, 12)))
     np.testing.assert_array_equal(found.masks, np.concatenate([_bar(10, 40) & ~_bar(20, 12), _bar(20, 12)]))
+
+
+def test_where_the_run_that_knew_only_one_is_surer_the_deeper_one_keeps_the_pixel():
+    found = _late_second(_bar(10, 40), (_bar(10), _bar(20, 12)), sure=0.95)
+    np.testing.assert_array_equal(found.masks, np.concatenate([_bar(10, 40), _NOTHING]))
 
 
 def test_who_lost_sight_of_an_object_does_not_say_so_and_the_deeper_one_keeps_the_pixel():

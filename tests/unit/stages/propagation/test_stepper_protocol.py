@@ -115,14 +115,17 @@ def test_what_another_run_carried_to_the_first_frame_is_followed_from_there(new_
 
 
 def test_behind_a_cut_what_is_given_needs_no_verification_and_what_is_carried_does(new_stepper: NewStepper) -> None:
-    stepper = new_stepper()
-    stepper.step(FRAMES[0], Given.of(TRUTH[0]))
-    search = Search(True, np.array([True, True]), np.zeros_like)
-    found = stepper.step(FRAMES[1], given_of((TRUTH[1, 0], None)), search)
-    assert (found.masks[0] == TRUTH[1, 0]).all()
-    assert not found.masks[1].any()
-    assert found.confidence == (1.0, 0.0)
-    assert stepper.step(FRAMES[2]).masks.shape == TRUTH[2].shape
+    after: list[Tracked] = []
+    for refused in ([True, True], [False, True]):
+        stepper, keep = new_stepper(), ~np.array(refused)[:, None, None]
+        stepper.step(FRAMES[0], Given.of(TRUTH[0]))
+        search = Search(True, np.array([True, True]), lambda masks, keep=keep: masks & keep)
+        found = stepper.step(FRAMES[1], given_of((TRUTH[1, 0], None)), search)
+        assert (found.masks[0] == TRUTH[1, 0]).all()
+        assert not found.masks[1].any()
+        assert found.confidence == (1.0, 0.0)
+        after.append(stepper.step(FRAMES[2]))
+    assert same(after[:1], after[1:], (0, 1))  # what is given is remembered, whatever a verification would have said
 
 
 def test_the_same_input_gives_the_same_masks(new_stepper: NewStepper) -> None:
