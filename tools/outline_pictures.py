@@ -237,7 +237,7 @@ def _pictured(
     if spread > 1:
         kernel = np.zeros((spread, spread), np.float32)
         angle = rng.uniform(0, np.pi)
-        ends = [tuple(int(round((spread - 1) / 2 * (1 + sign * v))) for v in (np.cos(angle), np.sin(angle))) for sign in (-1, 1)]
+        ends = [tuple(round((spread - 1) / 2 * (1 + sign * v)) for v in (np.cos(angle), np.sin(angle))) for sign in (-1, 1)]
         cv2.line(kernel, ends[0], ends[1], (1.0,), 1)
         alpha, skin = (np.asarray(cv2.filter2D(layer, -1, kernel / kernel.sum()), np.float32) for layer in (alpha, skin))
     picture = alpha[..., None] * skin + (1 - alpha[..., None]) * scene
@@ -253,7 +253,7 @@ def _filmed(rng: Rng, picture: npt.NDArray[Any]) -> Pixels:
     picture = np.clip(picture + rng.normal(0, rng.uniform(0, 6), picture.shape), 0, 255).astype(np.uint8)
     if rng.random() < 0.8:
         kept = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))])[1]
-        picture = cv2.imdecode(kept, cv2.IMREAD_COLOR)
+        picture = np.asarray(cv2.imdecode(kept, cv2.IMREAD_COLOR))
     return np.asarray(picture, np.uint8)
 
 
@@ -271,7 +271,8 @@ def _pseudo_pair(rng: Rng) -> tuple[tuple[Pixels, Floats], tuple[Pixels, Floats]
     ys, xs = np.nonzero(mask > 0.5)
     box = max(np.ptp(ys), np.ptp(xs)) * rng.uniform(1.2, 2.2)
     side = int(min(box, *picture.shape[:2]))
-    y, x = (int(np.clip(v.mean() - side / 2 + rng.normal(0, side / 12), 0, n - side)) for v, n in zip((ys, xs), picture.shape[:2], strict=True))
+    height, width = picture.shape[:2]
+    y, x = (int(np.clip(v.mean() - side / 2 + rng.normal(0, side / 12), 0, n - side)) for v, n in ((ys, height), (xs, width)))
     layers = [np.asarray(cv2.resize(p[y : y + side, x : x + side], (SIDE, SIDE)), np.float32) for p in (picture, mask)]
     layers[0] = _tinted(rng, layers[0], 0.3).astype(np.float32)
     if rng.random() < 0.5:
@@ -295,12 +296,12 @@ def _damaged(rng: Rng, cover: Floats, much: float) -> Floats:
     """Return coarse log odds (CELLS, CELLS) of a cover: shifted, grown or worn away, cut, with false blobs, holes and smooth noise."""
     mask = cover.copy()
     if rng.random() < 0.5:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(rng.integers(3, 4 + 12 * much)),) * 2)
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(rng.integers(3, int(4 + 12 * much))),) * 2)
         grow = (cv2.dilate, cv2.erode)[int(rng.integers(2))]
         where = smooth_noise(rng, SIDE, int(rng.integers(2, 6))) > rng.uniform(-1, 0.4)
         mask = np.where(where, grow(mask, kernel), mask).astype(np.float32)
     if rng.random() < 0.4:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(rng.integers(5, 6 + 14 * much)),) * 2)
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(rng.integers(5, int(6 + 14 * much))),) * 2)
         mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), np.float32)
     for sign in (-1, 1):
         for _ in range(int(rng.poisson(0.7 * much))):
@@ -311,7 +312,7 @@ def _damaged(rng: Rng, cover: Floats, much: float) -> Floats:
                 axes = (int(rng.uniform(4, 18)), int(rng.uniform(4, 18)))
                 cv2.ellipse(spot, (int(xs[at]), int(ys[at])), axes, rng.uniform(0, 180), 0, 360, (1.0,), -1)
                 mask = np.clip(mask + sign * rng.uniform(0.5, 1) * spot, 0, 1)
-    move = np.float32([[1, 0, rng.normal(0, 3.0 * much)], [0, 1, rng.normal(0, 3.0 * much)]])
+    move = np.array([[1, 0, rng.normal(0, 3.0 * much)], [0, 1, rng.normal(0, 3.0 * much)]], np.float32)
     mask = cv2.warpAffine(mask, move, (SIDE, SIDE))
     if rng.random() < 0.6:
         mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1, 8))
@@ -333,12 +334,16 @@ def _witnesses(first: Pixels, cells: Floats, second: Pixels) -> tuple[Floats, li
     score, where = (keys[1].T @ keys[0]).masked_fill(_far(), -1e4).topk(10, 1)
     read = (torch.softmax(score / 0.07, 1) * inside[where]).sum(1)
     texture_map = F.normalize(F.avg_pool2d(maps[1], 2), dim=1)
-    colours = [torch.from_numpy(cv2.resize(p, (CELLS, CELLS), interpolation=cv2.INTER_AREA)).permute(2, 0, 1) / 255 - 0.5 for p in (first, second)]
+    small = [cv2.resize(picture, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for picture in (first, second)]
+    colours = [torch.from_numpy(picture).permute(2, 0, 1) / 255 - 0.5 for picture in small]
     x = torch.cat([texture_map, *grid, torch.stack(colours), torch.ones(2, 1, CELLS, CELLS)], 1).flatten(2).transpose(1, 2)
     fitted = torch.sigmoid(x[1] @ _logistic(x[0], inside))
-    odds = sum(torch.log((p + floor) / (1 - p + floor)) for p, floor in ((read, _READ_FLOOR), (fitted, _FIT_FLOOR)))
-    assert isinstance(odds, torch.Tensor)
+    odds = _log_odds(read, _READ_FLOOR) + _log_odds(fitted, _FIT_FLOOR)
     return odds.reshape(CELLS, CELLS).numpy(), [m[1] for m in maps]
+
+
+def _log_odds(probability: torch.Tensor, floor: float) -> torch.Tensor:
+    return torch.log((probability + floor) / (1 - probability + floor))
 
 
 @cache

@@ -28,16 +28,18 @@ _SHARD = 80
 _BATCH = 8
 _WINDOW = 160  # pixels along the side of what a step looks at
 _VERSIONS = (0.6, 0.2, 0.2)  # how often each of the versions of the coarse log odds is taken
+_ALL_OR_NOTHING = 0.04  # of the examples: the coarse log odds say that everything is the object, or nothing, and that is true
 Shard = dict[str, torch.Tensor]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--shards", type=int, default=24, help=f"of {_SHARD} examples each; the first is held out")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--shards", type=int, default=15, help=f"of {_SHARD} examples each; the first is held out")
+    parser.add_argument("--steps", type=int, default=1400)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=29)
+    parser.add_argument("--target", type=Path, default=TARGET)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     files = [given.work / f"{given.seed}-{index}.safetensors" for index in range(given.shards)]
@@ -46,7 +48,7 @@ def main() -> None:
     network = train(files[1:], given.work / "checkpoint.pt", given.steps, given.seed)
     print(score(network, load_file(files[0])))
     state = {name: values.contiguous() for name, values in network.state_dict().items()}
-    save_file(state, TARGET, metadata={"source": "tools/train_outline.py", "licence": "Apache-2.0"})
+    save_file(state, given.target, metadata={"source": "tools/train_outline.py", "licence": "Apache-2.0"})
 
 
 def draw_shard(file: Path, seed: int, index: int) -> None:
@@ -72,13 +74,14 @@ def draw_shard(file: Path, seed: int, index: int) -> None:
 def train(files: list[Path], checkpoint: Path, steps: int, seed: int) -> OutlineNetwork:
     """Return the trained network; a checkpoint every 200 steps lets an interrupted run go on."""
     torch.manual_seed(seed)
+    torch.set_num_threads(1)
     network = OutlineNetwork().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
-    start = 0
+    parts, start = {"network": network, "optimizer": optimizer, "schedule": schedule}, 0
     if checkpoint.exists():
         kept = torch.load(checkpoint, weights_only=True)
-        for part, name in ((network, "network"), (optimizer, "optimizer"), (schedule, "schedule")):
+        for name, part in parts.items():
             part.load_state_dict(kept[name])
         start = kept["step"]
     shards = dict[Path, Shard]()
@@ -86,7 +89,7 @@ def train(files: list[Path], checkpoint: Path, steps: int, seed: int) -> Outline
     for step in range(start, steps):
         rng = np.random.default_rng([seed, step])
         file = files[int(rng.integers(len(files)))]
-        shard = shards[file] if file in shards else _kept(shards, file)
+        shard = shards[file] if file in shards else shards.setdefault(file, load_file(file))
         chosen = torch.from_numpy(rng.choice(_SHARD, _BATCH, replace=False))
         batch = _batch(shard, chosen, rng)
         loss = loss_of(network(batch["odds"], batch["picture"], [batch[f"map{stage}"] for stage in range(5)]), batch)
@@ -99,15 +102,10 @@ def train(files: list[Path], checkpoint: Path, steps: int, seed: int) -> Outline
         if step % 50 == 49:
             print(step + 1, f"{np.mean(losses[-50:]):.4f}", flush=True)
         if step % 200 == 199:
-            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "step": step + 1}
+            state = {name: part.state_dict() for name, part in parts.items()} | {"step": step + 1}
             torch.save(state, checkpoint.with_suffix(".part"))
             checkpoint.with_suffix(".part").rename(checkpoint)
     return network.eval()
-
-
-def _kept(shards: dict[Path, Shard], file: Path) -> Shard:
-    shards[file] = load_file(file)
-    return shards[file]
 
 
 def _batch(shard: Shard, chosen: torch.Tensor, rng: np.random.Generator) -> Shard:
@@ -128,6 +126,10 @@ def _batch(shard: Shard, chosen: torch.Tensor, rng: np.random.Generator) -> Shar
             scale = planes.shape[-1] // cells
             top, left, side = most[1] * scale, most[2] * scale, _WINDOW // 16 * scale
             batch[name].append(planes[:, top : top + side, left : left + side].float())
+        if rng.random() < _ALL_OR_NOTHING:
+            sign = float(rng.choice((-1, 1)))
+            batch["cover"][-1] = torch.full_like(batch["cover"][-1], float(sign > 0))
+            batch["odds"][-1] = sign * torch.from_numpy(rng.uniform(0, 1, batch["odds"][-1].shape) + rng.uniform(1, 5)).float()
     mirrored = rng.random() < 0.5
     out = {name: torch.stack([v.flip(-1) if mirrored else v for v in planes]) for name, planes in batch.items()}
     # a tracker may be surer or less sure of the same
@@ -155,7 +157,8 @@ def score(network: OutlineNetwork, shard: Shard) -> str:
     maps = [shard[f"map{stage}"].float() for stage in range(5)]
     for version in range(len(_VERSIONS)):
         odds = shard["odds"][:, version : version + 1].float()
-        after = torch.cat([network(odds[i : i + 8], shard["picture"][i : i + 8].float(), [m[i : i + 8] for m in maps]) for i in range(0, _SHARD, 8)])
+        rows = [slice(first, first + _BATCH) for first in range(0, _SHARD, _BATCH)]
+        after = torch.cat([network(odds[row], shard["picture"][row].float(), [level[row] for level in maps]) for row in rows])
         before = F.interpolate(odds, after.shape[-2:], mode="bilinear", align_corners=False)
         truth = shard["cover"] > 0.5
         ious = [(((o > 0) & truth).sum((1, 2, 3)) / ((o > 0) | truth).sum((1, 2, 3)).clamp_min(1)).mean() for o in (before, after)]
