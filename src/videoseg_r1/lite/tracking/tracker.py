@@ -38,6 +38,8 @@ CALIBRATION = Calibration(0.95, -0.6)
 """Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
 `benchmarks/confidence.py` (docs/results.md, "Confidence")."""
 
+_TRUST = 0.5
+"""Weight of the outline network beside the evidence of the cells."""
 _NEVER = -1e4
 """Log probability of an object that is not known yet."""
 
@@ -257,8 +259,8 @@ class Tracker:
     def _sharpened(self, odds: torch.Tensor, frame: FrameFeatures) -> torch.Tensor:
         """Return the log odds (1, height, width) of "one of the objects" for each pixel, from those of the cells (rows, columns).
 
-        Near the outline they are those of the outline network. Elsewhere it has no say: what it took away or added there would be
-        remembered, and once more the next time.
+        Near the outline they are the mean of those and of what the outline network says: its word alone is remembered, and drifts.
+        Elsewhere it has no say at all (docs/experiments/2026-11-following.md).
         """
         coarse, inside = odds[None, None], (odds > 0).to(odds)[None, None]
         near = F.max_pool2d(inside, 3, 1, 1) + F.max_pool2d(1 - inside, 3, 1, 1) - 1
@@ -267,7 +269,7 @@ class Tracker:
         def fine(x: torch.Tensor) -> torch.Tensor:
             return F.interpolate(x, frame.picture.shape[:2], mode="bilinear", align_corners=False)[0]
 
-        return torch.lerp(fine(coarse), fine(sharp), fine(near))
+        return torch.lerp(fine(coarse), fine(sharp), _TRUST * fine(near))
 
     def _likely_looks(self, looks: torch.Tensor, crop: Crop) -> torch.Tensor:
         """Return the log probabilities (1 + N, rows, columns) of the appearance model."""
