@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--shards", type=int, default=15, help=f"of {_SHARD} examples each; the first is held out")
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--steps", type=int, default=1400)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=29)
     parser.add_argument("--target", type=Path, default=TARGET)

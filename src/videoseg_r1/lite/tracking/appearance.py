@@ -27,13 +27,13 @@ class AppearanceSample:
         features: (P, C) float32, of its cells.
         cover: (P, 1 + N), which part of each cell the background and each object cover; rows sum to 1.
         known: bool (N,) on the CPU; about an object that was not known yet the frame says nothing: it may be in the background.
-        size: (N,) float32, how much there is to be seen of each object, in pixels of the frame.
+        seen: (N,) float32, which part of each object is to be seen, 0..1; 1 for one that is as large as where it was given, or larger.
     """
 
     features: torch.Tensor
     cover: torch.Tensor
     known: torch.Tensor
-    size: torch.Tensor
+    seen: torch.Tensor
 
 
 class AppearanceModel:
@@ -114,9 +114,9 @@ def _share_background(p: torch.Tensor, y: torch.Tensor, unsure: torch.Tensor) ->
 
 def _class_shares(samples: list[AppearanceSample], shares: list[float]) -> torch.Tensor:
     """Return the share (frames, 1 + N) of each frame in the loss of each class; every class that is seen has one half."""
-    size = torch.stack([sample.size for sample in samples])
-    counts = torch.stack([sample.known for sample in samples]).to(size) * (size / size.max(0).values.clamp_min(1)).clamp(max=1)
-    each = torch.cat([torch.ones_like(counts[:, :1]), counts], 1) * torch.tensor(shares, dtype=size.dtype, device=size.device)[:, None]
+    seen = torch.stack([sample.seen for sample in samples])
+    counts = torch.stack([sample.known for sample in samples]).to(seen) * seen
+    each = torch.cat([torch.ones_like(counts[:, :1]), counts], 1) * torch.tensor(shares, dtype=seen.dtype, device=seen.device)[:, None]
     return 0.5 * each / each.sum(0).clamp_min(1e-9)
 
 

@@ -56,12 +56,12 @@ class Identity:
     def __init__(self, regularisation: float) -> None:
         self._regularisation = regularisation
         self._model: AppearanceModel | None = None
-        self._sizes: npt.NDArray[np.float64] = np.zeros(0)
+        self._sizes: npt.NDArray[np.float32] = np.zeros(0, np.float32)
         self._suspects: tuple[int, int] | None = None
         self._times = 0
         self._rest = 0
 
-    def learn(self, given: list[AppearanceSample], sizes: npt.NDArray[np.float64]) -> None:
+    def learn(self, given: list[AppearanceSample], sizes: npt.NDArray[np.float32]) -> None:
         """Take in the frames that were given: features that last, and how many pixels of the frame each object has at most (N,)."""
         self._model = AppearanceModel(self._regularisation)
         self._model.fit(given, [1 / len(given)] * len(given))

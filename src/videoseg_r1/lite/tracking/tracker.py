@@ -38,6 +38,8 @@ CALIBRATION = Calibration(0.95, -0.6)
 """Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
 `benchmarks/confidence.py` (docs/results.md, "Confidence")."""
 
+_LEAST_COVER = 0.1
+"""Of a cell; an object that covers less is not learned from it."""
 _TRUST = 0.5
 """Weight of the outline network beside the evidence of the cells."""
 _NEVER = -1e4
@@ -134,6 +136,7 @@ class Tracker:
         self._crop: Crop | None = None
         self._last: BoolMask | None = None
         self._known = np.zeros(0, np.bool_)
+        self._given_size: npt.NDArray[np.float32] = np.zeros(0, np.float32)
         self._scene = 0
         self._steps = 0
         # the model is fitted on the other core while the next frame is described
@@ -186,6 +189,7 @@ class Tracker:
             # what another run carried here is all that there is to start from
             given = Given(given.masks, given.which | given.masks.any((1, 2)))
             self._last, self._known = np.zeros_like(given.masks), np.zeros_like(given.which)
+            self._given_size = np.zeros(len(given.which), np.float32)
         if given is not None and len(given.which) != len(self._last):
             raise ValueError("the number of objects cannot change")
         return self._last if given is None else given.over(self._last), given
@@ -242,13 +246,14 @@ class Tracker:
         frame, crop = seen.frame, seen.frame.crop
         evidence = self._likely_looks(seen.looks, crop) + self._read(seen.keys, crop, sought)
         size = frame.picture.shape[:2]
-        inside = self._sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame)
         if len(self._known) == 1:
+            inside = self._sharpened(evidence[1] - evidence[0], frame)
             return torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside)])
-        which = F.interpolate(evidence[None, 1:], size, mode="bilinear", align_corners=False)[0]
         near = self._nearness.log_odds(frame.picture, crop)
         if near is not None:
-            which += F.interpolate(near[None].to(which), size, mode="bilinear", align_corners=False)[0]
+            evidence[1:] += F.interpolate(near[None].to(evidence), crop.grid, mode="area")[0]
+        inside = self._sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame)
+        which = F.interpolate(evidence[None, 1:], size, mode="bilinear", align_corners=False)[0]
         probability = torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside) * torch.softmax(which, 0)])
         if sought is not None or seen.lasting is None:
             return probability
@@ -330,16 +335,19 @@ class Tracker:
             return  # a frame that shows no object adds nothing, and would push out a frame that does
         # neighbouring cells look nearly the same: of a frame without given masks, the appearance model takes every third
         every = 1 if is_given else 3
-        whole = torch.cat([(1 - cover.sum(0, keepdim=True)).clamp_min(0), cover]).flatten(1).T
-        size = torch.from_numpy(masks.sum((1, 2)).astype(np.float32)).to(cover.device)
+        # what covers a little of many cells would outweigh the thing itself, if that is small
+        clear = torch.where(cover < _LEAST_COVER, 0.0, cover)
+        whole = torch.cat([(1 - clear.sum(0, keepdim=True)).clamp_min(0), clear]).flatten(1).T
+        size = masks.sum((1, 2)).astype(np.float32)
+        self._given_size = np.maximum(self._given_size, size) if is_given else self._given_size
+        seen_part = torch.from_numpy(np.minimum(1, size / np.maximum(1, self._given_size))).to(cover.device)
         known = torch.from_numpy(self._known.copy())
-        sample = AppearanceSample(seen.looks[::every], whole[::every].contiguous(), known, size)
-        lasting = AppearanceSample(seen.lasting, whole, known, size) if is_given and seen.lasting is not None else None
+        sample = AppearanceSample(seen.looks[::every], whole[::every].contiguous(), known, seen_part)
+        lasting = AppearanceSample(seen.lasting, whole, known, seen_part) if is_given and seen.lasting is not None else None
         self._memory.add(_Stored(self._scene, seen.frame.crop, seen.keys, cover, sample, lasting), anchor=is_given)
         anchors, recent = self._memory.anchors, self._memory.recent
         if lasting is not None:
-            given = [stored.lasting for stored in anchors if stored.lasting is not None]
-            self._identity.learn(given, np.max([sample.size.cpu().numpy() for sample in given], 0))
+            self._identity.learn([stored.lasting for stored in anchors if stored.lasting is not None], self._given_size)
         first_share = self.config.first_share if recent else 1.0
         decay = np.array([self.config.decay ** (len(recent) - 1 - age) for age in range(len(recent))])
         shares = [first_share / len(anchors)] * len(anchors) + list((1 - first_share) * decay / max(decay.sum(), 1e-9))

@@ -63,8 +63,8 @@ def _three_kinds(num=300):
     return features, F.one_hot(kind, 3).float()
 
 
-def _sample(features, cover, known=(True, True), size=(100.0, 100.0)):
-    return AppearanceSample(features, cover, torch.tensor(known), torch.tensor(size))
+def _sample(features, cover, known=(True, True), seen=(1.0, 1.0)):
+    return AppearanceSample(features, cover, torch.tensor(known), torch.tensor(seen))
 
 
 def test_appearance_model_tells_the_objects_from_the_background_and_from_each_other():
@@ -98,7 +98,7 @@ def test_appearance_model_comes_to_the_minimum_of_its_loss():
 def test_a_frame_before_an_object_was_known_does_not_speak_against_it():
     features, cover = _three_kinds()
     unseen = torch.stack([cover[:, 0] + cover[:, 2], cover[:, 1], torch.zeros(300)], 1)
-    early = _sample(features[:150], unseen[:150], known=(True, False), size=(100.0, 0.0))
+    early = _sample(features[:150], unseen[:150], known=(True, False), seen=(1.0, 0.0))
     late = _sample(features[150:180], cover[150:180])
     model = AppearanceModel(regularisation=1e-3)
     model.fit([early, late], [0.9, 0.1])
@@ -109,7 +109,7 @@ def test_an_object_that_is_not_known_is_nowhere():
     features, cover = _three_kinds()
     only_one = torch.stack([cover[:, 0] + cover[:, 2], cover[:, 1], torch.zeros(300)], 1)
     model = AppearanceModel(regularisation=1e-3)
-    model.fit([_sample(features, only_one, known=(True, False), size=(100.0, 0.0))], [1.0])
+    model.fit([_sample(features, only_one, known=(True, False), seen=(1.0, 0.0))], [1.0])
     assert float(model.log_probabilities(features)[:, 2].max()) < -100
 
 
