@@ -38,6 +38,8 @@ CALIBRATION = Calibration(0.95, -0.6)
 """Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
 `benchmarks/confidence.py` (docs/results.md, "Confidence")."""
 
+_FARTHEST = 9
+"""Cells that the window read looks far at most: a small thing is much enlarged, and as many of its pixels would be too many cells."""
 _LEAST_COVER = 0.1
 """Of a cell; an object that covers less is not learned from it."""
 _TRUST = 0.5
@@ -63,6 +65,7 @@ class TrackerConfig:
         num_looks: dimensions of the appearance model.
         first_share: share of the frames with given masks in the loss of the appearance model.
         decay: factor by which each older frame counts less in that loss.
+        fit_every: frames from one fit of the appearance model to the next.
         regularisation: of the appearance model.
         max_read_odds, max_appearance_odds: the log odds of each source of evidence are limited to these.
         nearness_reach: pixels of the working picture in which the log odds of nearness fall by one.
@@ -70,7 +73,7 @@ class TrackerConfig:
         search_every: frames from one look at the whole frame to the next, while an object is not seen.
     """
 
-    max_pixels: int = 180_000
+    max_pixels: int = 150_000
     max_zoom: float = 4.0
     margin: float = 0.6
     min_margin: float = 48.0
@@ -82,6 +85,7 @@ class TrackerConfig:
     num_looks: int = 160
     first_share: float = 0.4
     decay: float = 0.85
+    fit_every: int = 2
     regularisation: float = 3e-3
     max_read_odds: float = 4.0
     max_appearance_odds: float = 6.0
@@ -297,7 +301,8 @@ class Tracker:
         known now. For objects that are sought they are as for the background.
         """
         vertical, horizontal = crop.cells_per_pixel
-        radius = max(1, round(self.config.reach * vertical)), max(1, round(self.config.reach * horizontal))
+        up, side = (min(_FARTHEST, max(1, round(self.config.reach * cells))) for cells in (vertical, horizontal))
+        radius = (up, side)
         known = torch.from_numpy(self._known)
         memory: list[WindowKeys] = []
         for stored in self._memory:
@@ -348,6 +353,8 @@ class Tracker:
         anchors, recent = self._memory.anchors, self._memory.recent
         if lasting is not None:
             self._identity.learn([stored.lasting for stored in anchors if stored.lasting is not None], self._given_size)
+        if not is_given and self._steps % self.config.fit_every:
+            return
         first_share = self.config.first_share if recent else 1.0
         decay = np.array([self.config.decay ** (len(recent) - 1 - age) for age in range(len(recent))])
         shares = [first_share / len(anchors)] * len(anchors) + list((1 - first_share) * decay / max(decay.sum(), 1e-9))
