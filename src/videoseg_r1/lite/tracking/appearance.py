@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 
 _FIRST_STEPS = 8
+_PACE = 0.6
+"""Of each Newton step: whole ones go too far where many classes are told apart, and the masks grow and shrink from fit to fit."""
 _NEVER = -1e4
 """Log odds of an object that is not known yet."""
 
@@ -80,7 +82,7 @@ class AppearanceModel:
         eye = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
         factor = torch.linalg.cholesky((features * weight).T @ features / 4 + self._regularisation * eye)
         for _ in range(steps):
-            weights = weights + self._newton_step(weights, features, cover, weight, unsure, factor)
+            weights = weights + _PACE * self._newton_step(weights, features, cover, weight, unsure, factor)
         self._weights = weights
 
     def _newton_step(

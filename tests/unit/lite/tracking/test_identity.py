@@ -48,10 +48,9 @@ def test_a_thing_that_leaves_is_lost_and_is_found_where_it_comes_back(seed):
 
 
 def test_ten_things_at_once_keep_their_masks():
-    # things of about 27 pixels: of 16 pixels, some are lost on this ground (docs/results.md, "Identity")
-    followed = follow(drawn("ten", 2, (427, 240), 24), lite_propagator(CPU))
+    followed = _followed("ten", 2)
     assert len(followed.clip.objects) == 10
-    assert len(followed.lost) <= 1
+    assert not followed.lost
     assert not any(is_switched(followed, one) for one in encounters(followed) if not one.alike)
     assert np.mean(followed.j) > 0.6
 
