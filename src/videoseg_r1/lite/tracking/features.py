@@ -74,7 +74,7 @@ class FeatureSpace:
     """
 
     def __init__(self, first: FrameFeatures, masks: BoolMask, num_keys: int, num_looks: int) -> None:
-        self._palette = Palette(first.picture, masks.any(0))
+        self._palette = Palette(first.picture, np.logical_or.reduce(masks))
         keys, looks = _keys(first), self._looks(first)
         self._key_axes = _main_axes(keys, num_keys)
         self._look_axes = _main_axes(looks, num_looks)

@@ -137,4 +137,7 @@ def load_outline(device: torch.device) -> OutlineNetwork:
         raise WeightsMissing("The outline network of the preset lite is missing", where=str(file), why=str(error), fix=fix) from error
     except (SafetensorError, RuntimeError) as error:
         raise ModelError("The outline network cannot be read", where=str(file), why=str(error), fix=fix) from error
-    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    network.eval().requires_grad_(False).to(device)
+    for weight in network.parameters():
+        weight.data = weight.data.contiguous(memory_format=torch.channels_last if weight.ndim == 4 else torch.contiguous_format)
+    return network

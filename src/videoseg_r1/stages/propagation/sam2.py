@@ -85,7 +85,7 @@ class Sam2Stepper:
     def _verified(self, tracked: Tracked, search: Search) -> Tracked:
         """Return only what looks like its object, and take the rest of the last frame out of the memory."""
         kept = search.verify(tracked.masks)
-        self._forget(tracked.masks.any((1, 2)) & ~kept.any((1, 2)))
+        self._forget(np.logical_and(tracked.masks.any((1, 2)), ~kept.any((1, 2))))
         return Tracked(kept, tuple(sure if mask.any() else 0.0 for sure, mask in zip(tracked.confidence, kept, strict=True)))
 
     def _corrected(self, tracked: Tracked, given: Given) -> Tracked:
