@@ -21,7 +21,7 @@ import torch.nn.functional as F
 
 from videoseg_r1.lite.perception.backbone import load_backbone
 from videoseg_r1.lite.tracking.appearance import AppearanceModel, AppearanceSample
-from videoseg_r1.lite.tracking.crop import Crop, bounds, crop_around, still_fits
+from videoseg_r1.lite.tracking.crop import CELL, Crop, bounds, crop_around, still_fits
 from videoseg_r1.lite.tracking.features import FeatureSpace, FrameFeatures, describe_frame
 from videoseg_r1.lite.tracking.identity import Exchange, Identity
 from videoseg_r1.lite.tracking.nearness import Nearness
@@ -300,8 +300,7 @@ class Tracker:
         Only frames of this scene are read, for elsewhere a place means nothing, and only those in which every object was known that is
         known now. For objects that are sought they are as for the background.
         """
-        vertical, horizontal = crop.cells_per_pixel
-        up, side = (min(_FARTHEST, max(1, round(self.config.reach * cells))) for cells in (vertical, horizontal))
+        up, side = (min(_FARTHEST, max(1, round(self.config.reach * cells))) for cells in crop.cells_per_pixel)
         radius = (up, side)
         known = torch.from_numpy(self._known)
         memory: list[WindowKeys] = []
@@ -327,7 +326,7 @@ class Tracker:
             self._memory.remove(stored)
         self._nearness.forget()
         rows, columns = exchange.labels.shape
-        labels = cv2.resize(exchange.labels.astype(np.float32), (columns * 8, rows * 8), interpolation=cv2.INTER_NEAREST)
+        labels = cv2.resize(exchange.labels.astype(np.float32), (columns * CELL, rows * CELL), interpolation=cv2.INTER_NEAREST)
         labels = torch.from_numpy(labels.astype(np.int64)).to(probability.device)
         certain = F.one_hot(labels.clamp_min(0), len(probability)).permute(2, 0, 1).to(probability)
         changes = (labels >= 0) & (probability.argmax(0) > 0)
