@@ -44,7 +44,11 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "nearness": ("lite.tracking.nearness:Nearness.log_odds", "lite.tracking.nearness:Nearness.keep"),
     "identity": ("lite.tracking.identity:Identity.check",),
-    "outline": ("lite.tracking.saliency_prior:SaliencyPrior.look", "lite.tracking.saliency_prior:SaliencyPrior.compare"),
+    "outline": (
+        "lite.tracking.tracker:Tracker._sharpened",
+        "lite.tracking.saliency_prior:SaliencyPrior.look",
+        "lite.tracking.saliency_prior:SaliencyPrior.compare",
+    ),
     "decide": ("lite.tracking.tracker:_decide", "lite.tracking.tracker:_masks"),
     "recognise": ("stages.propagation.recognition:Recogniser.learn", "stages.propagation.recognition:Recogniser.search"),
     "write": ("masks:MaskSpool.put",),

@@ -180,10 +180,14 @@ class Tracker:
         if cover is None:
             cover = frame.crop.to_grid(tracked.masks).to(seen.keys.device)
         self._remember(seen, cover, tracked.masks, is_given=given is not None)
-        if len(known) > 1:
+        if self._several:
             self._nearness.keep(frame.picture, frame.crop, tracked.masks)
         self._last = tracked.masks
         return tracked
+
+    @property
+    def _several(self) -> bool:
+        return int(self._known.sum()) > 1
 
     def _start(self, given: Given | None) -> tuple[BoolMask, Given | None]:
         """Return the masks that are known before this frame is looked at, and what is given of it."""
@@ -250,16 +254,13 @@ class Tracker:
         frame, crop = seen.frame, seen.frame.crop
         evidence = self._likely_looks(seen.looks, crop) + self._read(seen.keys, crop, sought)
         size = frame.picture.shape[:2]
-        if len(self._known) == 1:
-            inside = self._sharpened(evidence[1] - evidence[0], frame)
-            return torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside)])
         near = self._nearness.log_odds(frame.picture, crop)
         if near is not None:
             evidence[1:] += F.interpolate(near[None].to(evidence), crop.grid, mode="area")[0]
         inside = self._sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame)
         which = F.interpolate(evidence[None, 1:], size, mode="bilinear", align_corners=False)[0]
         probability = torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside) * torch.softmax(which, 0)])
-        if sought is not None or seen.lasting is None:
+        if sought is not None or seen.lasting is None or not self._several:
             return probability
         cover = F.interpolate(probability[None, 1:], crop.grid, mode="area")[0].cpu().numpy()
         exchange = self._identity.check(seen.lasting, cover, float(np.prod(crop.cells_per_pixel)))
