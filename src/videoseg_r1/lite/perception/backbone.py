@@ -38,14 +38,14 @@ class _Block(NamedTuple):
 
 
 def _apply(conv: _Conv, x: torch.Tensor) -> torch.Tensor:
-    kernel = conv.weight.shape[-1]
-    if conv.stride == 1:
-        x = F.conv2d(x, conv.weight, conv.bias, padding=kernel // 2, groups=conv.groups)
-    else:
-        # TensorFlow "same" at stride 2 pads the odd pixel at the bottom right
-        height, width = ((-(-n // 2) - 1) * 2 + kernel - n for n in x.shape[-2:])
-        x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-        x = F.conv2d(x, conv.weight, conv.bias, stride=2, groups=conv.groups)
+    weight = conv.weight
+    padding = weight.shape[-1] // 2
+    if conv.stride == 2:
+        # TensorFlow "same" at stride 2 pads an even length by one more at its end: a row and column of zeros before the kernel shifts it
+        # so, and costs less than a padded copy of the input
+        even_height, even_width = (1 - n % 2 for n in x.shape[-2:])
+        weight = F.pad(weight, (even_width, 0, even_height, 0))
+    x = F.conv2d(x, weight, conv.bias, stride=conv.stride, padding=padding, groups=conv.groups)
     return x.clamp_(0, 6) if conv.relu else x
 
 

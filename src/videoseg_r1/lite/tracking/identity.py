@@ -78,7 +78,7 @@ class Identity:
         self._rest = max(0, self._rest - 1)
         if self._model is None:
             return None
-        likely = self._model.log_probabilities(features).T.reshape(-1, *cover.shape[1:]).cpu().numpy()
+        likely = self._model.log_probabilities(features).reshape(-1, *cover.shape[1:]).cpu().numpy()
         labels = np.where(cover.max(0) > 0.5, cover.argmax(0) + 1, 0)
         found = max(self._hypotheses(likely, labels, cells_per_pixel), key=lambda one: one[0], default=None)
         suspects = None if found is None else found[1:3]

@@ -27,6 +27,8 @@ _FINE_MAP, _MIDDLE_MAP, _COARSE_MAP, _DEEP_MAP = 16, 24, 48, 120  # channels of 
 _COARSE, _MIDDLE, _FINE, _EMBEDDED = 32, 24, 16, 8  # channels at strides 8, 4 and 2, and of what is compared
 _SOFTNESS = 4.0  # log odds go in as tanh(odds / _SOFTNESS)
 _AROUND = 9  # cells of 8 pixels along the side of the window that a place is compared with
+_TRUST = 0.5  # weight of the network beside the evidence of the cells
+_SURROUNDINGS = 6  # cells around the outline that the network is shown
 _SHRINK = 2.0  # cells' worth of the mean of the whole picture that the mean of a window is mixed with
 
 
@@ -86,6 +88,48 @@ class OutlineNetwork(nn.Module):
         z = F.relu(self.fine(torch.cat([fine, colour_fine, _seen(at_fine)], 1)) + _resize(self.middle_to_fine(y), fine))
         z = z + F.relu(self.fine_layer(z))
         return at_fine + self.change(z)
+
+
+def sharpened(odds: torch.Tensor, picture: torch.Tensor, maps: list[torch.Tensor], network: OutlineNetwork) -> torch.Tensor:
+    """Return the log odds (1, H, W) of "one of the objects" for each pixel, from those of the cells (h, w).
+
+    Near the outline they are the mean of those and of what the network says: its word alone is remembered, and drifts. Elsewhere it has no
+    say at all (docs/experiments/2026-11-following.md), so it is shown the outline and what is around it only.
+
+    Args:
+        odds, picture, maps: as for `OutlineNetwork`, with B = 1.
+        network: the trained one.
+    """
+    coarse, inside = odds[None, None], (odds > 0).to(odds)[None, None]
+    near = F.max_pool2d(inside, 3, 1, 1) + F.max_pool2d(1 - inside, 3, 1, 1) - 1
+    height, width = picture.shape[2:]
+    fine = F.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)
+    box = _box(near[0, 0] > 0)
+    if box is None:
+        return fine[0]
+
+    def part(plane: torch.Tensor) -> torch.Tensor:
+        up, down, left, right = (edge * plane.shape[3] // odds.shape[1] for edge in box)
+        return plane[:, :, up:down, left:right]
+
+    seen = part(picture)
+    sharp = network(part(coarse), seen, [part(plane) for plane in maps])
+    sharp, trust = (F.interpolate(plane, seen.shape[2:], mode="bilinear", align_corners=False) for plane in (sharp, _TRUST * part(near)))
+    part(fine).lerp_(sharp, trust)
+    return fine[0]
+
+
+def _box(near: torch.Tensor) -> tuple[int, int, int, int] | None:
+    """Return the edges (up, down, left, right) of what is near, with its surroundings, in even numbers of cells; None if nothing is."""
+    edges: list[int] = []
+    for axis in (1, 0):
+        where = torch.nonzero(near.any(axis)).flatten()
+        if not len(where):
+            return None
+        first, last = int(where[0]) - _SURROUNDINGS, int(where[-1]) + 1 + _SURROUNDINGS
+        edges += [max(0, first // 2 * 2), min(near.shape[1 - axis], (last + 1) // 2 * 2)]
+    up, down, left, right = edges
+    return up, down, left, right
 
 
 def _resize(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ from videoseg_r1.lite.tracking.crop import CELL, Crop, bounds, crop_around, stil
 from videoseg_r1.lite.tracking.features import FeatureSpace, FrameFeatures, describe_frame
 from videoseg_r1.lite.tracking.identity import Exchange, Identity
 from videoseg_r1.lite.tracking.nearness import Nearness
-from videoseg_r1.lite.tracking.outline import load_outline
+from videoseg_r1.lite.tracking.outline import load_outline, sharpened
 from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.stages.propagation.both_ways import Tracked
 from videoseg_r1.stages.propagation.calibration import Calibration, expected_iou, given_confidence
@@ -42,8 +42,6 @@ _FARTHEST = 9
 """Cells that the window read looks far at most: a small thing is much enlarged, and as many of its pixels would be too many cells."""
 _LEAST_COVER = 0.1
 """Of a cell; an object that covers less is not learned from it."""
-_TRUST = 0.5
-"""Weight of the outline network beside the evidence of the cells."""
 _NEVER = -1e4
 """Log probability of an object that is not known yet."""
 
@@ -257,7 +255,7 @@ class Tracker:
         near = self._nearness.log_odds(frame.picture, crop)
         if near is not None:
             evidence[1:] += F.interpolate(near[None].to(evidence), crop.grid, mode="area")[0]
-        inside = self._sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame)
+        inside = sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame.prepared, frame.maps, self._outline)
         which = F.interpolate(evidence[None, 1:], size, mode="bilinear", align_corners=False)[0]
         probability = torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside) * torch.softmax(which, 0)])
         if sought is not None or seen.lasting is None or not self._several:
@@ -266,26 +264,11 @@ class Tracker:
         exchange = self._identity.check(seen.lasting, cover, float(np.prod(crop.cells_per_pixel)))
         return probability if exchange is None else self._exchanged(probability, exchange)
 
-    def _sharpened(self, odds: torch.Tensor, frame: FrameFeatures) -> torch.Tensor:
-        """Return the log odds (1, height, width) of "one of the objects" for each pixel, from those of the cells (rows, columns).
-
-        Near the outline they are the mean of those and of what the outline network says: its word alone is remembered, and drifts.
-        Elsewhere it has no say at all (docs/experiments/2026-11-following.md).
-        """
-        coarse, inside = odds[None, None], (odds > 0).to(odds)[None, None]
-        near = F.max_pool2d(inside, 3, 1, 1) + F.max_pool2d(1 - inside, 3, 1, 1) - 1
-        sharp = self._outline(coarse, frame.prepared, frame.maps)
-
-        def fine(x: torch.Tensor) -> torch.Tensor:
-            return F.interpolate(x, frame.picture.shape[:2], mode="bilinear", align_corners=False)[0]
-
-        return torch.lerp(fine(coarse), fine(sharp), _TRUST * fine(near))
-
     def _likely_looks(self, looks: torch.Tensor, crop: Crop) -> torch.Tensor:
         """Return the log probabilities (1 + N, rows, columns) of the appearance model."""
         if self._fitting is not None:
             self._fitting.result()
-        likely = self._appearance.log_probabilities(looks).T.reshape(-1, *crop.grid)
+        likely = self._appearance.log_probabilities(looks).reshape(-1, *crop.grid)
         return self._limited(likely.exp(), self.config.max_appearance_odds)
 
     def _limited(self, probability: torch.Tensor, most: float) -> torch.Tensor:
@@ -342,12 +325,12 @@ class Tracker:
         every = 1 if is_given else 3
         # what covers a little of many cells would outweigh the thing itself, if that is small
         clear = torch.where(cover < _LEAST_COVER, 0.0, cover)
-        whole = torch.cat([(1 - clear.sum(0, keepdim=True)).clamp_min(0), clear]).flatten(1).T
+        whole = torch.cat([(1 - clear.sum(0, keepdim=True)).clamp_min(0), clear]).flatten(1)
         size = masks.sum((1, 2)).astype(np.float32)
         self._given_size = np.maximum(self._given_size, size) if is_given else self._given_size
         seen_part = torch.from_numpy(np.minimum(1, size / np.maximum(1, self._given_size))).to(cover.device)
         known = torch.from_numpy(self._known.copy())
-        sample = AppearanceSample(seen.looks[::every], whole[::every].contiguous(), known, seen_part)
+        sample = AppearanceSample(seen.looks[::every], whole[:, ::every].contiguous(), known, seen_part)
         lasting = AppearanceSample(seen.lasting, whole, known, seen_part) if is_given and seen.lasting is not None else None
         self._memory.add(_Stored(self._scene, seen.frame.crop, seen.keys, cover, sample, lasting), anchor=is_given)
         anchors, recent = self._memory.anchors, self._memory.recent
@@ -379,17 +362,22 @@ def _masks(probability: torch.Tensor, crop: Crop, frame_shape: tuple[int, ...], 
     """
     planes = probability.cpu().numpy()
     size = (crop.x2 - crop.x1, crop.y2 - crop.y1)
-    best = np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in planes]).argmax(0)
     masks = np.zeros((len(planes) - 1, *frame_shape), np.bool_)
-    masks[:, crop.y1 : crop.y2, crop.x1 : crop.x2] = best[None] == np.arange(1, len(planes))[:, None, None]
+    masks[:, crop.y1 : crop.y2, crop.x1 : crop.x2] = _likeliest(np.stack([cv2.resize(plane, size) for plane in planes]))
     # the confidence is that of the working picture: the same shares of fewer pixels
     if search is not None:
         masks = search.verify(masks)
         small = np.stack([crop.cut_mask(mask) for mask in masks])
     else:
-        small = planes.argmax(0)[None] == np.arange(1, len(planes))[:, None, None]
+        small = _likeliest(planes)
     confidence = tuple(CALIBRATION(iou) if mask.any() else 0.0 for iou, mask in zip(expected_iou(planes[1:], small), masks, strict=True))
     return Tracked(masks, confidence)
+
+
+def _likeliest(planes: npt.NDArray[np.float32]) -> BoolMask:
+    """Return where each object (N, h, w) is likelier than the background and all others, of probabilities (1 + N, h, w)."""
+    best = torch.from_numpy(planes).max(0).indices.numpy()
+    return best[None] == np.arange(1, len(planes))[:, None, None]
 
 
 def _windows(stored: _Stored, crop: Crop, radius: tuple[int, int]) -> WindowKeys:

@@ -64,14 +64,14 @@ def _three_kinds(num=300):
 
 
 def _sample(features, cover, known=(True, True), seen=(1.0, 1.0)):
-    return AppearanceSample(features, cover, torch.tensor(known), torch.tensor(seen))
+    return AppearanceSample(features, cover.T, torch.tensor(known), torch.tensor(seen))
 
 
 def test_appearance_model_tells_the_objects_from_the_background_and_from_each_other():
     features, cover = _three_kinds()
     model = AppearanceModel(regularisation=1e-3)
     model.fit([_sample(features[:150], cover[:150])], [1.0])
-    likely = model.log_probabilities(features[150:])
+    likely = model.log_probabilities(features[150:]).T
     assert (likely.argmax(1) == cover[150:].argmax(1)).float().mean() > 0.98
     torch.testing.assert_close(likely.exp().sum(1), torch.ones(150))
 
@@ -92,7 +92,7 @@ def test_appearance_model_comes_to_the_minimum_of_its_loss():
         return value
 
     optimiser.step(loss)
-    torch.testing.assert_close(model.log_probabilities(features), torch.log_softmax(features @ weights.detach(), 1), atol=1e-3, rtol=0)
+    torch.testing.assert_close(model.log_probabilities(features).T, torch.log_softmax(features @ weights.detach(), 1), atol=1e-3, rtol=0)
 
 
 def test_a_frame_before_an_object_was_known_does_not_speak_against_it():
@@ -102,7 +102,7 @@ def test_a_frame_before_an_object_was_known_does_not_speak_against_it():
     late = _sample(features[150:180], cover[150:180])
     model = AppearanceModel(regularisation=1e-3)
     model.fit([early, late], [0.9, 0.1])
-    assert (model.log_probabilities(features[180:]).argmax(1) == cover[180:].argmax(1)).float().mean() > 0.95
+    assert (model.log_probabilities(features[180:]).argmax(0) == cover[180:].argmax(1)).float().mean() > 0.95
 
 
 def test_an_object_that_is_not_known_is_nowhere():
@@ -110,7 +110,7 @@ def test_an_object_that_is_not_known_is_nowhere():
     only_one = torch.stack([cover[:, 0] + cover[:, 2], cover[:, 1], torch.zeros(300)], 1)
     model = AppearanceModel(regularisation=1e-3)
     model.fit([_sample(features, only_one, known=(True, False), seen=(1.0, 0.0))], [1.0])
-    assert float(model.log_probabilities(features)[:, 2].max()) < -100
+    assert float(model.log_probabilities(features)[2].max()) < -100
 
 
 def test_appearance_model_needs_examples_first():
