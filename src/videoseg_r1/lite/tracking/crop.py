@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
@@ -58,14 +57,6 @@ class Crop:
         part = masks[:, self.y1 : self.y2, self.x1 : self.x2].astype(np.float32)
         cells = [cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_AREA) for mask in part]
         return torch.from_numpy(np.stack(cells).astype(np.float32))
-
-    def paste(self, values: npt.NDArray[np.float32], frame_shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """Return values of the working picture, (N, height, width), on the frame, (N, H, W), zero outside the crop."""
-        out = np.zeros((len(values), *frame_shape), np.float32)
-        size = (self.x2 - self.x1, self.y2 - self.y1)
-        for index, plane in enumerate(values):
-            out[index, self.y1 : self.y2, self.x1 : self.x2] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
-        return out
 
     def resample(self, planes: torch.Tensor, source: Crop) -> torch.Tensor:
         """Return planes (C, rows, columns) of another crop on the grid of this one, zero where the other did not reach."""

@@ -255,6 +255,8 @@ class Tracker:
         near = self._nearness.log_odds(frame.picture, crop)
         if near is not None:
             evidence[1:] += F.interpolate(near[None].to(evidence), crop.grid, mode="area")[0]
+        if sought is None:
+            evidence[1:] = evidence[1:].masked_fill(self._elsewhere(evidence, crop), _NEVER)
         inside = sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame.prepared, frame.maps, self._outline)
         which = F.interpolate(evidence[None, 1:], size, mode="bilinear", align_corners=False)[0]
         probability = torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside) * torch.softmax(which, 0)])
@@ -263,6 +265,24 @@ class Tracker:
         cover = F.interpolate(probability[None, 1:], crop.grid, mode="area")[0].cpu().numpy()
         exchange = self._identity.check(seen.lasting, cover, float(np.prod(crop.cells_per_pixel)))
         return probability if exchange is None else self._exchanged(probability, exchange)
+
+    def _elsewhere(self, evidence: torch.Tensor, crop: Crop) -> torch.Tensor:
+        """Return bool (N, rows, columns): parts of each object out of reach of where it was, if it has others.
+
+        They look like the object, but it cannot have gone there in one frame.
+        """
+        labels = evidence.argmax(0).cpu().numpy()
+        before = crop.to_grid(self._last).numpy() > 0
+        up, side = (round(self.config.reach * cells) for cells in crop.cells_per_pixel)
+        around = np.ones((2 * up + 1, 2 * side + 1), np.uint8)
+        found = np.zeros_like(before)
+        for number in np.flatnonzero(before.any((1, 2))):
+            count, parts = cv2.connectedComponents((labels == number + 1).view(np.uint8), connectivity=8)
+            if count > 2:
+                near = np.unique(parts[cv2.dilate(before[number].view(np.uint8), around) > 0])
+                if near.any():
+                    found[number] = ~np.isin(parts, [0, *near])
+        return torch.from_numpy(found).to(evidence.device)
 
     def _likely_looks(self, looks: torch.Tensor, crop: Crop) -> torch.Tensor:
         """Return the log probabilities (1 + N, rows, columns) of the appearance model."""

@@ -16,7 +16,7 @@ from videoseg_r1.errors import ModelError, WeightsMissing
 from videoseg_r1.lite.perception.backbone import load_backbone, prepare
 from videoseg_r1.lite.tracking import outline
 from videoseg_r1.lite.tracking.crop import CELL
-from videoseg_r1.lite.tracking.outline import OutlineNetwork, load_outline, outline_weights
+from videoseg_r1.lite.tracking.outline import OutlineNetwork, load_outline, outline_weights, sharpened
 from videoseg_r1.training.world.sprites import silhouette, smooth_noise, texture
 
 SIDE = 160
@@ -102,6 +102,35 @@ def test_nothing_stays_nothing_and_everything_everything():
     for sign in (-1, 1):
         out = refined(picture, torch.full((1, 1, SIDE // CELL, SIDE // CELL), sign * 6.0))
         assert float((out.sign() == sign).float().mean()) > 0.99
+
+
+@torch.inference_mode()
+def test_only_the_outline_is_sharpened_and_only_its_surroundings_are_looked_at():
+    picture, mask = drawn("beast")
+    wide = np.pad(picture, ((0, 0), (0, 320), (0, 0)), mode="edge")
+    odds = F.pad(blurred(mask), (0, 40), value=-5.0)[0, 0]
+    images = prepare(wide, wide.shape[1::-1], CPU)
+    maps = load_backbone(CPU).features(images, num_stages=5)
+    sharp = sharpened(odds, images, maps, load_outline(CPU))
+    plain = F.interpolate(odds[None, None], wide.shape[:2], mode="bilinear", align_corners=False)[0]
+    assert sharp.shape == (1, SIDE, SIDE + 320)
+    assert iou(sharp[None, :, :, :SIDE], mask) > iou(plain[None, :, :, :SIDE], mask) + 0.02
+    assert torch.equal(sharp[:, :, SIDE + CELL :], plain[:, :, SIDE + CELL :])
+    for far in maps:  # the right third is not looked at
+        far[..., far.shape[3] * 2 // 3 :] = torch.nan
+    assert torch.equal(sharpened(odds, images, maps, load_outline(CPU)), sharp)
+
+
+@torch.inference_mode()
+def test_without_an_outline_the_network_is_not_asked():
+    odds = torch.full((8, 8), -3.0)
+    sharp = sharpened(
+        odds,
+        torch.zeros(1, 3, 64, 64),
+        [torch.full((1, 1, 64 // side, 64 // side), torch.nan) for side in (2, 4, 8, 16, 16)],
+        load_outline(CPU),
+    )
+    torch.testing.assert_close(sharp, torch.full((1, 64, 64), -3.0))
 
 
 def test_the_weights_are_small():
