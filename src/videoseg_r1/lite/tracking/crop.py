@@ -5,7 +5,7 @@ Small objects are enlarged, and the cost of a frame does not depend on the size 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -39,6 +39,10 @@ class Crop:
         """Grid cells per pixel of the frame, (vertical, horizontal)."""
         rows, columns = self.grid
         return rows / (self.y2 - self.y1), columns / (self.x2 - self.x1)
+
+    def moved(self, right: int, down: int) -> Crop:
+        """Return a crop of the same size elsewhere."""
+        return replace(self, x1=self.x1 + right, y1=self.y1 + down, x2=self.x2 + right, y2=self.y2 + down)
 
     def cut(self, rgb: RgbImage) -> RgbImage:
         """Return the working picture, (height, width, 3) uint8."""

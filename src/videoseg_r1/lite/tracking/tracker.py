@@ -21,27 +21,27 @@ import torch.nn.functional as F
 
 from videoseg_r1.lite.perception.backbone import load_backbone
 from videoseg_r1.lite.tracking.appearance import AppearanceModel, AppearanceSample
+from videoseg_r1.lite.tracking.course import centre, leap, shifted
 from videoseg_r1.lite.tracking.crop import CELL, Crop, bounds, crop_around, still_fits
 from videoseg_r1.lite.tracking.features import FeatureSpace, FrameFeatures, describe_frame
 from videoseg_r1.lite.tracking.identity import Exchange, Identity
-from videoseg_r1.lite.tracking.nearness import Nearness
+from videoseg_r1.lite.tracking.nearness import Nearness, out_of_reach
 from videoseg_r1.lite.tracking.outline import load_outline, sharpened
-from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
+from videoseg_r1.lite.tracking.window_memory import RememberedFrame, WindowMemory
 from videoseg_r1.stages.propagation.both_ways import Tracked
 from videoseg_r1.stages.propagation.calibration import Calibration, expected_iou, given_confidence
 from videoseg_r1.stages.propagation.frame_memo import FrameMemo
 from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, Given, RgbImage
-from videoseg_r1.xmem.store import MemoryStore
 
 CALIBRATION = Calibration(0.95, -0.6)
 """Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
 `benchmarks/confidence.py` (docs/results.md, "Confidence")."""
 
-_FARTHEST = 9
-"""Cells that the window read looks far at most: a small thing is much enlarged, and as many of its pixels would be too many cells."""
 _LEAST_COVER = 0.1
 """Of a cell; an object that covers less is not learned from it."""
+_DOUBT = 2.0
+"""Log odds against an object that is lost, everywhere: it is back only where the appearance model is sure of it."""
 _NEVER = -1e4
 """Log probability of an object that is not known yet."""
 
@@ -102,19 +102,6 @@ class _Seen:
     lasting: torch.Tensor | None
 
 
-@dataclass(slots=True, eq=False)
-class _Stored:
-    """One remembered frame, of which scene. `windows` is cut for the crop in use and cut anew when the crop moves."""
-
-    scene: int
-    crop: Crop
-    keys: torch.Tensor
-    cover: torch.Tensor
-    sample: AppearanceSample
-    lasting: AppearanceSample | None
-    windows: WindowKeys | None = None
-
-
 class Tracker:
     """A `Stepper` that follows N objects from frame to frame; it takes consecutive frames in either direction of time.
 
@@ -130,15 +117,17 @@ class Tracker:
         self._backbone = load_backbone(device)
         self._memo = FrameMemo(range(0))
         self._space: FeatureSpace | None = None
-        self._memory: MemoryStore[_Stored] = MemoryStore(config.max_recent)
+        self._memory = WindowMemory(config.max_recent, config.reach, config.top_k, config.temperature)
         self._appearance = AppearanceModel(config.regularisation)
         self._nearness = Nearness(config.nearness_reach, config.max_nearness_odds)
         self._outline = load_outline(device)
         self._identity = Identity(config.regularisation)
         self._crop: Crop | None = None
-        self._last: BoolMask | None = None
+        self._last: BoolMask = np.zeros((0, 0, 0), np.bool_)
         self._known = np.zeros(0, np.bool_)
         self._given_size: npt.NDArray[np.float32] = np.zeros(0, np.float32)
+        self._thin = torch.ones(0)
+        self._leap = np.zeros(2)
         self._scene = 0
         self._steps = 0
         # the model is fitted on the other core while the next frame is described
@@ -165,7 +154,7 @@ class Tracker:
         if search is not None and search.is_first:
             self._scene += 1
             self._nearness.forget()
-        frame = self._describe(rgb, np.zeros_like(known) if is_carried and search is not None else known)
+        frame = self._describe(rgb, np.zeros_like(known) if is_carried and search is not None else self._expected(known))
         seen = self._seen(frame, known)
         tracked, cover = Tracked(known, given_confidence(known)), None
         if is_carried:
@@ -177,9 +166,12 @@ class Tracker:
             self._known |= given.which
         if cover is None:
             cover = frame.crop.to_grid(tracked.masks).to(seen.keys.device)
+        cover = self._filled(cover, given)
         self._remember(seen, cover, tracked.masks, is_given=given is not None)
         if self._several:
             self._nearness.keep(frame.picture, frame.crop, tracked.masks)
+        if len(known) == 1:
+            self._leap = leap(known[0], tracked.masks[0], self.config.reach / 2)
         self._last = tracked.masks
         return tracked
 
@@ -189,16 +181,21 @@ class Tracker:
 
     def _start(self, given: Given | None) -> tuple[BoolMask, Given | None]:
         """Return the masks that are known before this frame is looked at, and what is given of it."""
-        if self._last is None:
+        if not self._steps:
             if given is None:
                 raise ValueError("the first frame needs masks")
             # what another run carried here is all that there is to start from
             given = Given(given.masks, given.which | given.masks.any((1, 2)))
             self._last, self._known = np.zeros_like(given.masks), np.zeros_like(given.which)
             self._given_size = np.zeros(len(given.which), np.float32)
+            self._thin = torch.ones(len(given.which))
         if given is not None and len(given.which) != len(self._last):
             raise ValueError("the number of objects cannot change")
         return self._last if given is None else given.over(self._last), given
+
+    def _expected(self, masks: BoolMask) -> BoolMask:
+        """Return masks of the last frame; of one fast thing also where it goes on to."""
+        return masks | shifted(masks, self._leap) if self._leap.any() else masks
 
     # ---- what there is to be seen ----
 
@@ -209,10 +206,7 @@ class Tracker:
         crop = crop_around(wanted, config.max_pixels, config.margin, config.min_margin, config.max_zoom)
         known = self._memo.recall(lambda: self._described(rgb, wanted, crop), lambda frame: frame.num_bytes)
         frame = known if still_fits(known.crop, wanted, crop, 0.7 * config.reach) else self._described(rgb, wanted, crop)
-        if frame.crop != self._crop:
-            self._crop = frame.crop
-            for stored in self._memory:
-                stored.windows = None
+        self._crop = frame.crop
         return frame
 
     def _described(self, rgb: RgbImage, masks: BoolMask, wanted: Crop) -> FrameFeatures:
@@ -256,7 +250,10 @@ class Tracker:
         if near is not None:
             evidence[1:] += F.interpolate(near[None].to(evidence), crop.grid, mode="area")[0]
         if sought is None:
-            evidence[1:] = evidence[1:].masked_fill(self._elsewhere(evidence, crop), _NEVER)
+            before = crop.to_grid(self._expected(self._last)).numpy() > 0
+            up, side = (round(self.config.reach * cells) for cells in crop.cells_per_pixel)
+            elsewhere = out_of_reach(evidence.argmax(0).cpu().numpy(), before, (up, side))
+            evidence[1:] = evidence[1:].masked_fill(torch.from_numpy(elsewhere).to(evidence.device), _NEVER)
         inside = sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame.prepared, frame.maps, self._outline)
         which = F.interpolate(evidence[None, 1:], size, mode="bilinear", align_corners=False)[0]
         probability = torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside) * torch.softmax(which, 0)])
@@ -265,24 +262,6 @@ class Tracker:
         cover = F.interpolate(probability[None, 1:], crop.grid, mode="area")[0].cpu().numpy()
         exchange = self._identity.check(seen.lasting, cover, float(np.prod(crop.cells_per_pixel)))
         return probability if exchange is None else self._exchanged(probability, exchange)
-
-    def _elsewhere(self, evidence: torch.Tensor, crop: Crop) -> torch.Tensor:
-        """Return bool (N, rows, columns): parts of each object out of reach of where it was, if it has others.
-
-        They look like the object, but it cannot have gone there in one frame.
-        """
-        labels = evidence.argmax(0).cpu().numpy()
-        before = crop.to_grid(self._last).numpy() > 0
-        up, side = (round(self.config.reach * cells) for cells in crop.cells_per_pixel)
-        around = np.ones((2 * up + 1, 2 * side + 1), np.uint8)
-        found = np.zeros_like(before)
-        for number in np.flatnonzero(before.any((1, 2))):
-            count, parts = cv2.connectedComponents((labels == number + 1).view(np.uint8), connectivity=8)
-            if count > 2:
-                near = np.unique(parts[cv2.dilate(before[number].view(np.uint8), around) > 0])
-                if near.any():
-                    found[number] = ~np.isin(parts, [0, *near])
-        return torch.from_numpy(found).to(evidence.device)
 
     def _likely_looks(self, looks: torch.Tensor, crop: Crop) -> torch.Tensor:
         """Return the log probabilities (1 + N, rows, columns) of the appearance model."""
@@ -301,33 +280,22 @@ class Tracker:
     def _read(self, keys: torch.Tensor, crop: Crop, sought: npt.NDArray[np.bool_] | None) -> torch.Tensor:
         """Return the log probabilities (1 + N, rows, columns) of the window read.
 
-        Only frames of this scene are read, for elsewhere a place means nothing, and only those in which every object was known that is
-        known now. For objects that are sought they are as for the background.
+        It does not say where an object is that is sought behind a cut, or that is lost: that is as likely as the background, or a little
+        less.
         """
-        up, side = (min(_FARTHEST, max(1, round(self.config.reach * cells))) for cells in crop.cells_per_pixel)
-        radius = (up, side)
-        known = torch.from_numpy(self._known)
-        memory: list[WindowKeys] = []
-        for stored in self._memory:
-            if stored.scene != self._scene or bool((known & ~stored.sample.known).any()):
-                continue
-            if stored.windows is None:
-                stored.windows = _windows(stored, crop, radius)
-            memory.append(stored.windows)
-        if not memory:
+        goes_to = centre(shifted(self._last, self._leap)[0]) if self._leap.any() else None
+        cover = self._memory.read(keys, crop, self._scene, torch.from_numpy(self._known), goes_to)
+        if cover is None:
             return keys.new_zeros(1 + len(self._known), *crop.grid)
-        cover = read(keys, memory, radius, self.config.top_k, self.config.temperature)
         cover = torch.cat([(1 - cover.sum(0, keepdim=True)).clamp_min(0), cover])
         likely = self._limited(cover, self.config.max_read_odds)
-        if sought is not None:
-            anywhere = torch.from_numpy(np.concatenate([[False], sought])).to(likely.device)
-            likely = torch.where(anywhere[:, None, None], likely[:1], likely)
-        return likely
+        lost = ~self._last.any((1, 2)) if sought is None else sought
+        anywhere = torch.from_numpy(np.concatenate([[False], lost & self._known])).to(likely.device)
+        return torch.where(anywhere[:, None, None], likely[:1] - (_DOUBT if sought is None else 0.0), likely)
 
     def _exchanged(self, probability: torch.Tensor, exchange: Exchange) -> torch.Tensor:
         """Return the probabilities after an exchange; what was remembered since the given frames is forgotten, for it mistook them."""
-        for stored in self._memory.recent:
-            self._memory.remove(stored)
+        self._memory.forget_recent()
         self._nearness.forget()
         rows, columns = exchange.labels.shape
         labels = cv2.resize(exchange.labels.astype(np.float32), (columns * CELL, rows * CELL), interpolation=cv2.INTER_NEAREST)
@@ -337,6 +305,13 @@ class Tracker:
         return torch.where(changes, certain, probability)
 
     # ---- the memory ----
+
+    def _filled(self, cover: torch.Tensor, given: Given | None) -> torch.Tensor:
+        """Return what objects cover of the cells (N, rows, columns); those that were thin where they were given cover what they touch."""
+        thin = torch.stack([_thinness(one) for one in cover])
+        if given is not None:
+            self._thin = torch.where(torch.from_numpy(given.which).to(thin.device), thin, self._thin.to(thin))
+        return (cover * torch.minimum(thin, self._thin)[:, None, None]).clamp_max(1)
 
     def _remember(self, seen: _Seen, cover: torch.Tensor, masks: BoolMask, *, is_given: bool) -> None:
         if not is_given and not bool((cover > 0.5).any()):
@@ -352,8 +327,10 @@ class Tracker:
         known = torch.from_numpy(self._known.copy())
         sample = AppearanceSample(seen.looks[::every], whole[:, ::every].contiguous(), known, seen_part)
         lasting = AppearanceSample(seen.lasting, whole, known, seen_part) if is_given and seen.lasting is not None else None
-        self._memory.add(_Stored(self._scene, seen.frame.crop, seen.keys, cover, sample, lasting), anchor=is_given)
-        anchors, recent = self._memory.anchors, self._memory.recent
+        self._memory.add(
+            RememberedFrame(self._scene, seen.frame.crop, seen.keys, cover, sample, lasting, centre(masks[0])), is_given=is_given
+        )
+        anchors, recent = self._memory.given, self._memory.recent
         if lasting is not None:
             self._identity.learn([stored.lasting for stored in anchors if stored.lasting is not None], self._given_size)
         if not is_given and self._steps % self.config.fit_every:
@@ -366,6 +343,12 @@ class Tracker:
     def _fit(self, samples: list[AppearanceSample], shares: list[float]) -> None:
         with torch.inference_mode():
             self._appearance.fit(samples, shares)
+
+
+def _thinness(cover: torch.Tensor) -> torch.Tensor:
+    """Return what an object (rows, columns) must be multiplied by that is so thin that it covers no cell wholly; 1 for others."""
+    some = cover[cover >= _LEAST_COVER]
+    return 1 / some.quantile(0.9).clamp_min(0.25) if len(some) else cover.new_ones(())
 
 
 def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -398,12 +381,3 @@ def _likeliest(planes: npt.NDArray[np.float32]) -> BoolMask:
     """Return where each object (N, h, w) is likelier than the background and all others, of probabilities (1 + N, h, w)."""
     best = torch.from_numpy(planes).max(0).indices.numpy()
     return best[None] == np.arange(1, len(planes))[:, None, None]
-
-
-def _windows(stored: _Stored, crop: Crop, radius: tuple[int, int]) -> WindowKeys:
-    if stored.crop == crop:
-        return cut_windows(stored.keys, stored.cover, torch.ones(crop.grid, dtype=torch.bool, device=stored.cover.device), radius)
-    planes = torch.cat([stored.keys, stored.cover, torch.ones_like(stored.cover[:1])])
-    planes = crop.resample(planes, stored.crop)
-    channels = len(stored.keys)
-    return cut_windows(F.normalize(planes[:channels], dim=0), planes[channels:-1], planes[-1] > 0.5, radius)
