@@ -45,7 +45,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "nearness": ("lite.tracking.nearness:Nearness.log_odds", "lite.tracking.nearness:Nearness.keep"),
     "identity": ("lite.tracking.identity:Identity.check",),
     "outline": (
-        "lite.tracking.tracker:Tracker._sharpened",
+        "lite.tracking.tracker:sharpened",
         "lite.tracking.saliency_prior:SaliencyPrior.look",
         "lite.tracking.saliency_prior:SaliencyPrior.compare",
     ),
