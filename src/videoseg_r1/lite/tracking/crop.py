@@ -102,6 +102,15 @@ def crop_around(masks: BoolMask, max_pixels: int, margin: float, min_margin: flo
     return _at_scale(left, top, right, bottom, max_pixels, max_zoom)
 
 
+def pixels_for(masks: BoolMask, crop: Crop, least_side: float) -> float:
+    """Return how many times the pixels of a crop it takes to show the smallest of the masks (N, H, W) at the size of a square of
+    `least_side` pixels; 1 if it is shown so already.
+    """
+    sizes = [size for size in masks.sum((1, 2)) if size]
+    shown = min(sizes, default=np.inf) * crop.width * crop.height / ((crop.x2 - crop.x1) * (crop.y2 - crop.y1))
+    return max(1.0, float(least_side**2 / shown))
+
+
 def still_fits(crop: Crop, masks: BoolMask, wanted: Crop, reach: float) -> bool:
     """Return whether `crop` still serves: the objects keep `reach` pixels from its inner edges and its size is near the wanted one."""
     height, width = masks.shape[1:]

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from videoseg_r1.lite.perception.backbone import load_backbone
 from videoseg_r1.lite.tracking.appearance import AppearanceModel, AppearanceSample
 from videoseg_r1.lite.tracking.course import centre, leap, shifted
-from videoseg_r1.lite.tracking.crop import CELL, Crop, bounds, crop_around, still_fits
+from videoseg_r1.lite.tracking.crop import CELL, Crop, bounds, crop_around, pixels_for, still_fits
 from videoseg_r1.lite.tracking.features import FeatureSpace, FrameFeatures, describe_frame
 from videoseg_r1.lite.tracking.identity import Exchange, Identity
 from videoseg_r1.lite.tracking.nearness import Nearness, out_of_reach
@@ -52,6 +52,8 @@ class TrackerConfig:
 
     Attributes:
         max_pixels: pixels of the working picture; cost per frame is proportional to it.
+        least_side, max_growth: where the smallest of several objects, as a square, would have a shorter side than so many pixels, the
+            working picture has up to so many times the pixels.
         max_zoom: a small crop is enlarged at most this much.
         margin: border around the objects, as a fraction of their box.
         min_margin: the border is at least this wide.
@@ -72,6 +74,8 @@ class TrackerConfig:
     """
 
     max_pixels: int = 150_000
+    least_side: float = 20.0
+    max_growth: float = 2.5
     max_zoom: float = 4.0
     margin: float = 0.6
     min_margin: float = 48.0
@@ -204,6 +208,9 @@ class Tracker:
         wanted = self._with_lost(rgb, masks)
         config = self.config
         crop = crop_around(wanted, config.max_pixels, config.margin, config.min_margin, config.max_zoom)
+        more = min(config.max_growth, pixels_for(masks, crop, config.least_side))
+        if more > 1:
+            crop = crop_around(wanted, round(more * config.max_pixels), config.margin, config.min_margin, config.max_zoom)
         known = self._memo.recall(lambda: self._described(rgb, wanted, crop), lambda frame: frame.num_bytes)
         frame = known if still_fits(known.crop, wanted, crop, 0.7 * config.reach) else self._described(rgb, wanted, crop)
         self._crop = frame.crop

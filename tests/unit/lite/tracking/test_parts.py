@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from videoseg_r1.lite.tracking.appearance import AppearanceModel, AppearanceSample
-from videoseg_r1.lite.tracking.crop import Crop, crop_around, still_fits
+from videoseg_r1.lite.tracking.crop import Crop, crop_around, pixels_for, still_fits
 from videoseg_r1.lite.tracking.window import cut_windows, read
 from videoseg_r1.xmem import MemoryStore
 
@@ -137,6 +137,18 @@ def test_crop_is_a_multiple_of_the_stride_and_holds_the_object():
 def test_empty_masks_mean_the_whole_frame():
     crop = crop_around(np.zeros((1, 120, 160), bool), 10_000, 0.5, 10, 1.5)
     assert (crop.x1, crop.y1, crop.x2, crop.y2) == (0, 0, 160, 120)
+
+
+def test_small_things_far_apart_ask_for_more_pixels():
+    masks = np.zeros((2, 480, 854), bool)
+    masks[0, 50:60, 50:60], masks[1, 300:400, 700:800] = True, True
+    crop = crop_around(masks, 100_000, 0.5, 48, 4.0)
+    more = pixels_for(masks, crop, 16)
+    assert more > 4
+    large = crop_around(masks, round(100_000 * more), 0.5, 48, 4.0)
+    assert pixels_for(masks, large, 16) == pytest.approx(1, abs=0.1)
+    assert pixels_for(masks[1:], crop, 16) == 1
+    assert pixels_for(masks & False, crop, 16) == 1
 
 
 def test_cut_enlarges_the_part_and_resample_follows_the_picture():
