@@ -35,8 +35,8 @@ from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, Given, RgbImage
 
 CALIBRATION = Calibration(0.95, -0.6)
-"""Of the IoU that the tracker's probabilities promise, which is too high. Fitted on half of the development clips by
-`benchmarks/confidence.py` (docs/results.md, "Confidence")."""
+"""Of the IoU that the tracker's probabilities promise, which is too high. Fitted on six clips of one object by `benchmarks/confidence.py`, and
+measured on all (docs/results.md, "Confidence")."""
 
 _LEAST_COVER = 0.1
 """Of a cell; an object that covers less is not learned from it."""
