@@ -20,6 +20,8 @@ _TOUCH = 8
 """Pixels of the frame between two objects that meet."""
 _LONGEST = 30
 """Frames after which nothing is expected any more: motion has changed."""
+_DOUBT = 1.0
+"""Pixels of the frame by which what is expected grows in every frame."""
 _GAIN_APART, _GAIN_MEETING = 0.5, 0.1
 """How fast the velocity follows what is measured."""
 _WHOLE = 0.7, 1.2
@@ -66,7 +68,10 @@ class Course:
         across, down = (crop.x2 - crop.x1) / width, (crop.y2 - crop.y1) / height
         left, up = crop.x1 + across / 2 - 0.5 - way.gone[0], crop.y1 + down / 2 - 0.5 - way.gone[1]
         to_frame = np.array([[across, 0, left], [0, down, up]])
-        return cv2.warpAffine(way.mask.view(np.uint8), to_frame, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) > 0
+        flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+        there = cv2.warpAffine(way.mask.view(np.uint8), to_frame, (width, height), flags=flags)
+        doubt = round(_DOUBT * way.met / across)
+        return cv2.dilate(there, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * doubt + 1,) * 2)) > 0
 
     def keep(self, masks: BoolMask) -> None:
         """Take in the masks (N, H, W) of a frame: objects by themselves begin anew; for those that meet or are hidden the frames go on."""
