@@ -21,7 +21,7 @@ from videoseg_r1.lite.perception.perceived_video import Perception
 from videoseg_r1.lite.perception.saliency import Saliency, load_saliency
 from videoseg_r1.lite.reader import trained
 from videoseg_r1.lite.segmenter import LiteSegmenter
-from videoseg_r1.lite.tracking import tracker
+from videoseg_r1.lite.tracking import tracker, window_memory
 from videoseg_r1.models import devices
 from videoseg_r1.models.devices import Placement
 from videoseg_r1.presets.lite import lite_matcher_stages, lite_segmenter, lite_stages
@@ -153,15 +153,23 @@ def test_the_tracker_computes_on_its_device_from_the_first_frame_on(loaders, mon
         assert {part.device for part in (query, *(frame.keys for frame in memory))} == {META}
         return query[:1]
 
+    def sharpened(odds, picture, maps, network):
+        assert {part.device for part in (odds, picture, *maps, *network.parameters())} == {META}
+        return picture[:, 0]
+
     monkeypatch.setattr(tracker, "_masks", decide)
-    monkeypatch.setattr(tracker, "read", read)  # which looks at values
+    # these look at values
+    monkeypatch.setattr(window_memory, "read", read)
+    monkeypatch.setattr(tracker, "sharpened", sharpened)
+    monkeypatch.setattr(tracker.Tracker, "_elsewhere", lambda self, evidence, crop: evidence[1:] > 0)
     monkeypatch.setattr(torch.Tensor, "__bool__", lambda self: True)  # meta tensors have no values to look at
     stepper = tracker.Tracker(META)
     stepper.step(_FRAMES[0], Given.of((_FRAMES[0].mean(2) > 150)[None]))
     for _ in range(3):
         stepper.step(_FRAMES[1])
     assert devices_of_probabilities == [META] * 3
-    stored = list(stepper._memory)
+    stored = (*stepper._memory.given, *stepper._memory.recent)
+    assert len(stored) == 4
     assert {part.device for one in stored for part in (one.keys, one.cover, one.sample.features, one.sample.cover)} == {META}
 
 

@@ -27,7 +27,7 @@ _GAIN_APART, _GAIN_MEETING = 0.5, 0.1
 _WHOLE = 0.7, 1.2
 """Size of a mask in times of the last one by itself. While a mask is smaller or larger, its outline is in doubt, and so is its motion."""
 
-Floats = npt.NDArray[np.float64]
+Shift = npt.NDArray[np.float64]
 """(2,), pixels of the frame to the right and down."""
 
 
@@ -39,8 +39,8 @@ class _Way:
 
     mask: BoolMask
     size: int
-    velocity: Floats
-    gone: Floats
+    velocity: Shift
+    gone: Shift
     met: int = 0
     is_whole: bool = True
 
@@ -51,7 +51,7 @@ class Course:
     def __init__(self) -> None:
         self._ways: dict[int, _Way] = {}
 
-    def go_on(self, measured: list[Floats | None]) -> None:
+    def go_on(self, measured: list[Shift | None]) -> None:
         """Carry the objects on by one frame; `measured` is how each one moved, None if that is not known."""
         for number, way in self._ways.items():
             velocity = measured[number]
@@ -95,7 +95,7 @@ class Course:
         self._ways.clear()
 
 
-def centre(mask: BoolMask) -> Floats | None:
+def centre(mask: BoolMask) -> Shift | None:
     """Return the centre (x, y) of a mask (H, W) in pixels, None if it is empty."""
     size = mask.sum()
     if not size:
@@ -104,7 +104,7 @@ def centre(mask: BoolMask) -> Floats | None:
     return np.array([mask.sum(0) @ np.arange(width), mask.sum(1) @ np.arange(height)]) / size
 
 
-def leap(before: BoolMask, now: BoolMask, least: float) -> Floats:
+def leap(before: BoolMask, now: BoolMask, least: float) -> Shift:
     """Return how far an object (H, W) went from one frame to the next, (dx, dy); nothing if that is less than `least` pixels."""
     start, end = centre(before), centre(now)
     if start is None or end is None or np.hypot(*(end - start)) < least:
@@ -112,7 +112,7 @@ def leap(before: BoolMask, now: BoolMask, least: float) -> Floats:
     return end - start
 
 
-def shifted(masks: BoolMask, by: Floats) -> BoolMask:
+def shifted(masks: BoolMask, by: Shift) -> BoolMask:
     """Return masks (N, H, W) moved by (dx, dy) pixels."""
     to_frame = np.array([[1, 0, -by[0]], [0, 1, -by[1]]])
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from videoseg_r1.lite.tracking.course import Course, Floats
+from videoseg_r1.lite.tracking.course import Course, Shift
 from videoseg_r1.lite.tracking.crop import Crop
 from videoseg_r1.stages.propagation.motion import GreyImage, MotionEstimator, grey
 from videoseg_r1.types import BoolMask, RgbImage
@@ -53,7 +53,7 @@ class Nearness:
             return None
         now = _small(picture)
         masks = before.masks
-        measured: list[Floats | None] = [None] * len(masks)
+        measured: list[Shift | None] = [None] * len(masks)
         if before.crop == crop:
             motion = self._motion.since(before.grey, now)
             x, y = np.meshgrid(np.arange(now.shape[1], dtype=np.float32), np.arange(now.shape[0], dtype=np.float32))

@@ -35,8 +35,8 @@ from videoseg_r1.stages.propagation.recognition import Search
 from videoseg_r1.types import BoolMask, Given, RgbImage
 
 CALIBRATION = Calibration(0.95, -0.6)
-"""Of the IoU that the tracker's probabilities promise, which is too high. Fitted on six clips of one object by `benchmarks/confidence.py`, and
-measured on all (docs/results.md, "Confidence")."""
+"""Of the IoU that the tracker's probabilities promise, which is too high. Fitted on six clips of one object by `benchmarks/confidence.py`,
+and measured on all (docs/results.md, "Confidence")."""
 
 _LEAST_COVER = 0.1
 """Of a cell; an object that covers less is not learned from it."""
@@ -257,10 +257,7 @@ class Tracker:
         if near is not None:
             evidence[1:] += F.interpolate(near[None].to(evidence), crop.grid, mode="area")[0]
         if sought is None:
-            before = crop.to_grid(self._expected(self._last)).numpy() > 0
-            up, side = (round(self.config.reach * cells) for cells in crop.cells_per_pixel)
-            elsewhere = out_of_reach(evidence.argmax(0).cpu().numpy(), before, (up, side))
-            evidence[1:] = evidence[1:].masked_fill(torch.from_numpy(elsewhere).to(evidence.device), _NEVER)
+            evidence[1:] = evidence[1:].masked_fill(self._elsewhere(evidence, crop), _NEVER)
         inside = sharpened(torch.logsumexp(evidence[1:], 0) - evidence[0], frame.prepared, frame.maps, self._outline)
         which = F.interpolate(evidence[None, 1:], size, mode="bilinear", align_corners=False)[0]
         probability = torch.cat([torch.sigmoid(-inside), torch.sigmoid(inside) * torch.softmax(which, 0)])
@@ -269,6 +266,12 @@ class Tracker:
         cover = F.interpolate(probability[None, 1:], crop.grid, mode="area")[0].cpu().numpy()
         exchange = self._identity.check(seen.lasting, cover, float(np.prod(crop.cells_per_pixel)))
         return probability if exchange is None else self._exchanged(probability, exchange)
+
+    def _elsewhere(self, evidence: torch.Tensor, crop: Crop) -> torch.Tensor:
+        """Return bool (N, rows, columns): parts of the objects that are out of reach of where they were."""
+        before = crop.to_grid(self._expected(self._last)).numpy() > 0
+        up, side = (round(self.config.reach * cells) for cells in crop.cells_per_pixel)
+        return torch.from_numpy(out_of_reach(evidence.argmax(0).cpu().numpy(), before, (up, side))).to(evidence.device)
 
     def _likely_looks(self, looks: torch.Tensor, crop: Crop) -> torch.Tensor:
         """Return the log probabilities (1 + N, rows, columns) of the appearance model."""
@@ -354,8 +357,8 @@ class Tracker:
 
 def _thinness(cover: torch.Tensor) -> torch.Tensor:
     """Return what an object (rows, columns) must be multiplied by that is so thin that it covers no cell wholly; 1 for others."""
-    some = cover[cover >= _LEAST_COVER]
-    return 1 / some.quantile(0.9).clamp_min(0.25) if len(some) else cover.new_ones(())
+    most = torch.where(cover >= _LEAST_COVER, cover, torch.nan).flatten().nanquantile(0.9)
+    return 1 / torch.nan_to_num(most, nan=1.0).clamp_min(0.25)
 
 
 def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

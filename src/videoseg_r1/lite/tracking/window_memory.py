@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from videoseg_r1.lite.tracking.appearance import AppearanceSample
-from videoseg_r1.lite.tracking.course import Floats
+from videoseg_r1.lite.tracking.course import Shift
 from videoseg_r1.lite.tracking.crop import Crop
 from videoseg_r1.lite.tracking.window import WindowKeys, cut_windows, read
 from videoseg_r1.xmem.store import MemoryStore
@@ -41,11 +41,11 @@ class RememberedFrame:
     cover: torch.Tensor
     sample: AppearanceSample
     lasting: AppearanceSample | None
-    centre: Floats | None
+    centre: Shift | None
     _windows: WindowKeys | None = field(default=None, init=False)
     _cut_for: tuple[Crop, int, int] | None = field(default=None, init=False)
 
-    def windows(self, crop: Crop, radius: tuple[int, int], goes_to: Floats | None) -> WindowKeys:
+    def windows(self, crop: Crop, radius: tuple[int, int], goes_to: Shift | None) -> WindowKeys:
         """Return the windows of the cells of a crop; they are cut anew only when it moves.
 
         Args:
@@ -99,7 +99,7 @@ class WindowMemory:
         """Forget all frames without given masks."""
         self._frames.take_oldest(len(self.recent))
 
-    def read(self, keys: torch.Tensor, crop: Crop, scene: int, known: torch.Tensor, goes_to: Floats | None) -> torch.Tensor | None:
+    def read(self, keys: torch.Tensor, crop: Crop, scene: int, known: torch.Tensor, goes_to: Shift | None) -> torch.Tensor | None:
         """Return what the objects cover of the cells of a crop, (N, rows, columns), by what looks alike nearby in remembered frames.
 
         Only frames of the scene are read, and only those in which every object was known that is known now; None if there is none.
