@@ -20,8 +20,8 @@ _TOUCH = 8
 """Pixels of the frame between two objects that meet."""
 _LONGEST = 30
 """Frames after which nothing is expected any more: motion has changed."""
-_DOUBT = 1.0
-"""Pixels of the frame by which what is expected grows in every frame."""
+_DOUBT = 0.013
+"""Of the size of an object, as the side of a square, by which what is expected grows in every frame."""
 _GAIN_APART, _GAIN_MEETING = 0.5, 0.1
 """How fast the velocity follows what is measured."""
 _WHOLE = 0.7, 1.2
@@ -70,7 +70,7 @@ class Course:
         to_frame = np.array([[across, 0, left], [0, down, up]])
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         there = cv2.warpAffine(way.mask.view(np.uint8), to_frame, (width, height), flags=flags)
-        doubt = round(_DOUBT * way.met / across)
+        doubt = round(_DOUBT * way.size**0.5 * way.met / across)
         return cv2.dilate(there, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * doubt + 1,) * 2)) > 0
 
     def keep(self, masks: BoolMask) -> None:

@@ -78,9 +78,8 @@ def test_expectations_are_given_over_the_crop_that_is_asked_for():
     course.go_on([np.zeros(2), np.zeros(2)])
     expected = course.expected(0, Crop(40, 20, 80, 60, 160, 160), (80, 80))
     assert expected is not None
-    # twice as large as in the frame, and one pixel of the frame wider: doubt grows
-    assert np.argwhere(expected).min(0).tolist() == [18, 18]
-    assert np.argwhere(expected).max(0).tolist() == [61, 61]
+    assert np.argwhere(expected).min(0).tolist() == [19, 19]  # four times as large as in the frame, and a little wider: doubt grows
+    assert np.argwhere(expected).max(0).tolist() == [60, 60]
 
 
 def test_centre_leap_and_shift_agree():
