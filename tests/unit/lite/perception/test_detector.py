@@ -5,9 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from helpers.lite_things import CPU
-from videoseg_r1.lite.perception.detector import Detection, detect
+from videoseg_r1.lite.perception.detector import Detection, detect, prepared
 from videoseg_r1.lite.perception.nanodet import load_detector
 from videoseg_r1.masks.geometry import iou
 from videoseg_r1.types import Box
@@ -100,3 +101,24 @@ def test_people_of_a_crowd_are_counted_one_by_one(astronaut):
     crowd = np.tile(person, (2, 4, 1))
     people = [thing for thing in found_in(crowd) if thing.name == "person"]
     assert 6 <= len(people) <= 10
+
+
+def test_fine_stripes_of_a_large_frame_are_averaged_and_not_skipped():
+    stripes = np.zeros((1000, 2000, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert float(prepared(stripes, (448, 256)).std((2, 3)).max()) < 0.3
+
+
+def test_a_network_that_sees_things_everywhere_gives_a_bounded_number_of_them():
+    class Dreaming(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, pictures):
+            cells = pictures.shape[2] * pictures.shape[3] * 21 // 32**2
+            bins = torch.full((1, cells, 4, 11), -9.0)
+            bins[..., 0] = 9.0
+            return torch.full((1, cells, 80), 2.0), bins
+
+    assert 500 < len(detect(np.zeros((256, 448, 3), np.uint8), Dreaming())) <= 1000
