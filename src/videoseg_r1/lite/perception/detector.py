@@ -77,10 +77,12 @@ def detect(rgb: RgbImage, network: NanoDet, *, threshold: float = 0.3) -> tuple[
 
 def input_size(width: int, height: int) -> Size:
     """Return the size at which the network sees a frame: of about the same area for each, of the frame's aspect, in multiples of 32."""
-    return tuple[int, int](
-        min(_PIXELS // _MULTIPLE, _MULTIPLE * max(1, round((_PIXELS * one / other) ** 0.5 / _MULTIPLE)))
-        for one, other in ((width, height), (height, width))
-    )
+
+    def side(length: int, other: int) -> int:
+        multiples = round((_PIXELS * length / other) ** 0.5 / _MULTIPLE)
+        return _MULTIPLE * min(max(1, multiples), _PIXELS // _MULTIPLE**2)
+
+    return side(width, height), side(height, width)
 
 
 def merged(boxes: _Floats, scores: _Floats) -> tuple[Detection, ...]:
@@ -89,8 +91,8 @@ def merged(boxes: _Floats, scores: _Floats) -> tuple[Detection, ...]:
     Boxes that lie on each other are one thing, also under different names; boxes of one name need to share less.
 
     Args:
-        boxes: (N, 4), of N cells, the surest first.
-        scores: (N, 80), of the names.
+        boxes: (N, 4) float32 corners, of N cells, the surest first.
+        scores: (N, 80) float32, of the names.
     """
     overlap, best = _iou(boxes), scores.argmax(1)
     least = np.where(best[:, None] == best, _SAME_NAME, _SAME_BOX)
@@ -103,7 +105,8 @@ def merged(boxes: _Floats, scores: _Floats) -> tuple[Detection, ...]:
         same[cell] = True
         left &= ~same
         together = scores[same].max(0)
-        order = [name for name in np.argsort(-together, kind="stable") if together[name] >= _LEAST_SCORE]
+        least_score = min(_LEAST_SCORE, together.max())
+        order = [name for name in np.argsort(-together, kind="stable") if together[name] >= least_score]
         names = tuple((DETECTED_NAMES[name], float(together[name])) for name in order)
         things.append(Detection(Box(*map(float, boxes[cell])), names))
     return tuple(things)

@@ -84,6 +84,7 @@ def test_a_frame_without_anything_has_nothing(shape, level):
 def test_boxes_of_a_pixel_stay_in_it():
     things = found_in(np.full((1, 1, 3), 90, np.uint8), threshold=0.001)
     assert things
+    assert min(thing.score for thing in things) < 0.1
     for thing in things:
         assert 0 <= thing.box.x1 < thing.box.x2 <= 1
         assert 0 <= thing.box.y1 < thing.box.y2 <= 1
