@@ -17,6 +17,8 @@ from videoseg_r1.errors import InvalidConfig
 from videoseg_r1.lite import segmenter as segmenter_module
 from videoseg_r1.lite.perception import perceived_video
 from videoseg_r1.lite.perception.backbone import load_backbone, prepare
+from videoseg_r1.lite.perception.detector import detect
+from videoseg_r1.lite.perception.nanodet import NanoDet, load_detector
 from videoseg_r1.lite.perception.perceived_video import Perception
 from videoseg_r1.lite.perception.saliency import Saliency, load_saliency
 from videoseg_r1.lite.reader import trained
@@ -140,6 +142,17 @@ def test_pictures_go_to_the_device_of_the_saliency_network_and_maps_come_back(mo
     monkeypatch.undo()
     images = torch.zeros(1, 3, 64, 96, device=META)
     assert load_saliency(META, quick=True).batch(images).device == META
+
+
+def test_pictures_go_to_the_device_of_the_detector():
+    detector = load_detector(META)
+    assert {each.device for each in detector(torch.zeros(1, 3, 64, 96, device=META))} == {META}
+    seen = []
+    detector = NanoDet().to(META)
+    detector.register_forward_pre_hook(lambda module, given: seen.append(given[0].device))
+    with pytest.raises(NotImplementedError):  # meta tensors have no values to look at
+        detect(_FRAMES[0], detector)
+    assert seen == [META]
 
 
 def test_the_tracker_computes_on_its_device_from_the_first_frame_on(loaders, monkeypatch):
