@@ -175,7 +175,7 @@ class Tracker:
         if self._several:
             self._nearness.keep(frame.picture, frame.crop, tracked.masks)
         if len(known) == 1:
-            self._leap = leap(known[0], tracked.masks[0], self.config.reach / 2)
+            self._leap = leap(known[0], tracked.masks[0], self.config.reach / 2) if search is None else np.zeros(2)
         self._last = tracked.masks
         return tracked
 
